@@ -1,0 +1,60 @@
+"""What the core asks its shell to do; what begins here comes back to it as an event."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from .pool import Pool
+from .request import Request
+from .slot import Slot
+
+
+class Open(NamedTuple):
+    """Connect for this slot; then ``opened`` or ``open_failed``."""
+
+    slot: Slot
+
+
+class Close(NamedTuple):
+    """End this slot's connection and wait until its backend is gone; then ``closed``.
+
+    *revoked*: a holder may be using it at this moment, and is to be cut off.
+    """
+
+    slot: Slot
+    revoked: bool = False
+
+
+class Reset(NamedTuple):
+    """Wipe the session of this slot's connection; then ``cleaned``, or ``broken``."""
+
+    slot: Slot
+
+
+class Answer(NamedTuple):
+    """Wake whoever waits for this request: it has been granted or refused."""
+
+    request: Request
+
+
+class WakeAt(NamedTuple):
+    """Call ``tick`` at this time (seconds, the clock of ``now``), or earlier."""
+
+    when: float
+
+
+class Warmed(NamedTuple):
+    """This pool has as many connections as it can get just now, towards its ``min_size``."""
+
+    pool: Pool
+
+
+class Notice(NamedTuple):
+    """Something an operator should know: *event* in the fewest words, and its fields."""
+
+    event: str
+    fields: dict[str, object]
+
+
+Action = Open | Close | Reset | Answer | WakeAt | Warmed | Notice
+Actions = list[Action] | tuple[()]

@@ -1,0 +1,229 @@
+"""The books of a database: every count, and the few steps that may change one.
+
+Whatever is decided elsewhere is carried out by these steps, so that slots, leases, claims and
+queues always add up. They decide nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from tenantpool.errors import Refused
+
+from .actions import Action, Actions, Answer, Close, Open
+from .breaker import Breaker
+from .limits import DatabaseLimits, TenantLimits
+from .pool import Pool
+from .ranking import Ranking
+from .request import GRANTED, REFUSED, WAITING, Request
+from .slot import CLOSING, GONE, IDLE, IN_USE, Slot
+from .tenant import Tenant
+from .victims import Victims
+
+_FIRST_CONNECT_GUESS = 0.005
+SMOOTHING = 0.1
+"""Weight of the newest sample in the running means of connect and hold times."""
+
+
+class Books:
+    """State of a database and its elementary steps. The steps are private to the core."""
+
+    def __init__(self, name: str, limits: DatabaseLimits) -> None:
+        self.name = name
+        self.limits = limits
+        self.used = 0
+        """Slots that are not gone: what the capacity limits."""
+        self.connecting = 0
+        """Connects under way, and slots that are being closed to make room for one."""
+        self.connect_time = _FIRST_CONNECT_GUESS
+        """Running mean of the seconds that a connect takes."""
+        self.breaker = Breaker(limits.breaker)
+        self.closing = False
+        self.tenants: dict[str, Tenant] = {}
+        self.pools: dict[Hashable, Pool] = {}
+        self.ranking: Ranking[Tenant] = Ranking()
+        """Tenants with a waiter for whom no slot is on its way."""
+        self.victims = Victims(limits.min_connection_age)
+        self.breakers: dict[Hashable, Breaker] = {}
+        """Breakers of pools that are gone: a back-off outlives its pool."""
+        self._actions: list[Action] = []
+
+    def __repr__(self) -> str:
+        waiting = sum(len(t.queue) for t in self.tenants.values())
+        return (
+            f"<Database {self.name}: {self.used} of {self.limits.capacity} slots used,"
+            f" {len(self.pools)} pools, {waiting} waiting, breaker {self.breaker.state}>"
+        )
+
+    def tenant(
+        self, now: float, name: str, limits: TenantLimits, key: Hashable, pool_name: str
+    ) -> Tenant:
+        """The tenant of that name, brought into being on first use together with its pool."""
+        tenant = self.tenants.get(name)
+        if tenant is None:
+            pool = self.pools.get(key)
+            if pool is None:
+                breaker = self.breakers.pop(key, None) or Breaker(limits.breaker)
+                pool = self.pools[key] = Pool(key, pool_name, breaker, now)
+            tenant = self.tenants[name] = Tenant(name, pool, limits, now)
+            tenant.guarded = tenant.guarded or self.closing
+            pool.attach(tenant)
+        return tenant
+
+    def _forget(self, tenant: Tenant) -> None:
+        """Drop an idle tenant, and its pool once that is empty."""
+        pool = tenant.pool
+        del self.tenants[tenant.name]
+        pool.detach(tenant)
+        if not pool.tenants:
+            del self.pools[pool.key]
+            self.victims.forget(pool)
+            if not pool.breaker.pristine:
+                self.breakers[pool.key] = pool.breaker
+
+    def _flush(self) -> Actions:
+        actions = self._actions
+        if not actions:
+            return ()
+        self._actions = []
+        return actions
+
+    # -- slots ---------------------------------------------------------------------------------
+
+    def _open(self, now: float, tenant: Tenant) -> None:
+        """Make a slot for *tenant*."""
+        slot = Slot(tenant.pool, tenant)
+        self.used += 1
+        self.connecting += 1
+        slot.pool.slots[slot] = None
+        slot.pool.opening += 1
+        slot.pool.breaker.begin()
+        self.breaker.begin()
+        tenant.pending += 1
+        self._rank(tenant)
+        self._actions.append(Open(slot))
+
+    def _connected(self, slot: Slot) -> Tenant:
+        """A slot's connect is over, well or badly. Return the tenant it was for."""
+        self.connecting -= 1
+        slot.pool.opening -= 1
+        return self._disinherit(slot)
+
+    def _close(self, slot: Slot, *, heir: Tenant | None = None, revoked: bool = False) -> None:
+        """End a slot's connection; if it has an *heir*, to make room for that tenant."""
+        if slot.state == IDLE:
+            slot.pool.idle.pop(slot, None)
+        slot.become(CLOSING)
+        slot.pool.closing += 1
+        if heir is not None:
+            slot.heir = heir
+            self.connecting += 1
+            heir.pending += 1
+            self._rank(heir)
+        self._actions.append(Close(slot, revoked))
+
+    def _closed(self, slot: Slot) -> None:
+        """A closing slot's backend is gone."""
+        slot.pool.closing -= 1
+        if slot.heir is not None:
+            self.connecting -= 1
+            self._disinherit(slot)
+        self._drop(slot)
+
+    def _drop(self, slot: Slot) -> None:
+        """The slot does not exist any more."""
+        slot.become(GONE)
+        del slot.pool.slots[slot]
+        self.used -= 1
+
+    def _disinherit(self, slot: Slot) -> Tenant:
+        heir = slot.heir
+        assert heir is not None, "bug: a slot on its way to nobody"
+        slot.heir = None
+        heir.pending -= 1
+        self._rank(heir)
+        return heir
+
+    # -- leases --------------------------------------------------------------------------------
+
+    def _lend(self, now: float, slot: Slot, request: Request) -> None:
+        """*slot*, which is neither idle nor lent now, goes to *request*."""
+        slot.become(IN_USE)
+        slot.request = request
+        request.slot = slot
+        request.state = GRANTED
+        request.granted_at = now
+        tenant = request.tenant
+        tenant.in_use += 1
+        tenant.counters.leases += 1
+
+    def _end_lease(self, now: float, request: Request, state: str) -> Slot:
+        """The lease of *request* ends in *state*. Return its slot, which is nobody's now."""
+        slot = request.slot
+        assert slot is not None, "bug: a lease without a slot"
+        slot.request = None
+        request.slot = None
+        request.state = state
+        held = now - request.granted_at
+        tenant = request.tenant
+        tenant.in_use -= 1
+        tenant.counters.held += held
+        tenant.mean_hold += SMOOTHING * (held - tenant.mean_hold)
+        if tenant.queue:
+            self._rank(tenant)
+        return slot
+
+    def _rest(self, now: float, slot: Slot) -> None:
+        """Nobody wants *slot* just now."""
+        slot.become(IDLE)
+        slot.idle_since = now
+        pool = slot.pool
+        pool.idle[slot] = None
+        if len(pool.idle) > pool.listed:
+            self.victims.list(pool)
+
+    # -- waiters -------------------------------------------------------------------------------
+
+    def _join_queue(self, request: Request) -> None:
+        request.state = WAITING
+        request.tenant.queue.put(request, (-request.priority, request.since))
+        self._rank(request.tenant)
+
+    def _leave_queue(self, request: Request, state: str) -> None:
+        request.state = state
+        request.tenant.queue.discard(request)
+        self._rank(request.tenant)
+
+    def _serve(self, now: float, slot: Slot, tenant: Tenant) -> None:
+        """*slot* goes to the first in *tenant*'s queue."""
+        request = tenant.queue.best()
+        assert request is not None, "bug: served a tenant that does not wait"
+        tenant.queue.discard(request)
+        tenant.counters.waits.note(now - request.since)
+        self._lend(now, slot, request)
+        self._rank(tenant)
+        self._actions.append(Answer(request))
+
+    def _refuse(self, now: float, request: Request, error: Refused) -> None:
+        """*request* ends without a connection, whether it waited or not."""
+        error.waited = now - request.since
+        request.error = error
+        request.tenant.counters.refused[error.reason] += 1
+        if request.state == WAITING:
+            self._leave_queue(request, REFUSED)
+            self._actions.append(Answer(request))
+        else:
+            request.state = REFUSED
+
+    def _rank(self, tenant: Tenant) -> None:
+        """Put *tenant* where it belongs, after anything that its rank depends on has changed."""
+        if not tenant.wants:
+            tenant.pool.ranking.discard(tenant)
+            self.ranking.discard(tenant)
+            return
+        rank = tenant.rank()
+        tenant.pool.ranking.put(tenant, rank)
+        if tenant.needs:
+            self.ranking.put(tenant, rank)
+        else:
+            self.ranking.discard(tenant)

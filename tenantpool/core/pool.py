@@ -1,0 +1,116 @@
+"""A pool as the core sees it: slots, and the tenants that share them."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import TYPE_CHECKING
+
+from .breaker import Breaker
+from .demand import Demand
+from .ranking import Ranking
+from .slot import Slot
+
+if TYPE_CHECKING:
+    from .tenant import Tenant
+
+_LOOK_BACK = 8
+"""Idle connections that are looked at for one that still carries the tenant's session."""
+
+
+class Pool:
+    """The connections of one (database, dbname, role).
+
+    ``idle`` is ordered: the coldest first, the one returned last at the end.
+    """
+
+    __slots__ = (
+        "breaker",
+        "cap",
+        "closing",
+        "demand",
+        "idle",
+        "key",
+        "last_used",
+        "listed",
+        "min_size",
+        "name",
+        "opening",
+        "ranking",
+        "resource",
+        "slots",
+        "tenants",
+        "warming",
+    )
+
+    def __init__(self, key: Hashable, name: str, breaker: Breaker, now: float) -> None:
+        self.key = key
+        self.name = name
+        self.breaker = breaker
+        self.resource: object = None
+        """What ``pools`` keeps with the pool; nothing in the core looks into it."""
+        self.tenants: dict[Tenant, None] = {}
+        self.slots: dict[Slot, None] = {}
+        self.opening = 0
+        self.closing = 0
+        self.idle: dict[Slot, None] = {}
+        self.ranking: Ranking[Tenant] = Ranking()
+        """Its tenants that have a waiter who may have one of its connections."""
+        self.min_size = 0
+        """Connections to keep: the largest ``min_size`` of its tenants."""
+        self.cap = 0
+        """Connections its tenants may use together, without their overflow."""
+        self.demand = Demand()
+        self.listed = 0
+        """Idle connections it had when it was last ranked among the victims."""
+        self.last_used = now
+        self.warming = False
+        """On its way to ``min_size``."""
+
+    def __repr__(self) -> str:
+        return (
+            f"<Pool {self.name}: {self.live} open, {len(self.idle)} idle, {self.opening} opening>"
+        )
+
+    @property
+    def live(self) -> int:
+        """Connections that are, or are about to be, there for use."""
+        return len(self.slots) - self.closing
+
+    @property
+    def open(self) -> int:
+        """Connections that exist and are not closing: what a waiter can hope for."""
+        return len(self.slots) - self.closing - self.opening
+
+    def attach(self, tenant: Tenant) -> None:
+        """Let *tenant* share the pool."""
+        self.tenants[tenant] = None
+        self._sum_up()
+
+    def detach(self, tenant: Tenant) -> None:
+        """*tenant* has been forgotten."""
+        del self.tenants[tenant]
+        self._sum_up()
+
+    def _sum_up(self) -> None:
+        self.min_size = max((t.limits.min_size for t in self.tenants), default=0)
+        self.cap = sum(t.limits.cap for t in self.tenants)
+
+    def coldest(self) -> Slot:
+        """The idle connection that has lain longest."""
+        return next(iter(self.idle))
+
+    def pick(self, tenant: Tenant) -> Slot:
+        """The idle connection for *tenant*, taken out of ``idle``; there must be one.
+
+        In a shared pool: one that still carries its session, else the coldest, so that others
+        keep theirs. Alone: the warmest, so that the surplus cools down and can be closed.
+        """
+        if len(self.tenants) == 1:
+            return self.idle.popitem()[0]
+        for slot, _ in zip(reversed(self.idle), range(_LOOK_BACK), strict=False):
+            if slot.tenant is tenant:
+                break
+        else:
+            slot = self.coldest()
+        del self.idle[slot]
+        return slot

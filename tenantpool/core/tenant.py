@@ -1,0 +1,103 @@
+"""A tenant as the core sees it: what it holds, what is on its way, and who waits."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING
+
+from .bucket import TokenBucket
+from .counters import Counters
+from .limits import TenantLimits
+from .ranking import Ranking
+from .request import Request
+
+if TYPE_CHECKING:
+    from .pool import Pool
+
+Rank = tuple[int, float, float]
+
+BELOW_GUARANTEE = 0
+BELOW_CAP = 1
+OVERFLOW = 2
+
+
+class Tenant:
+    """A tenant that has been asked for. One that is only configured does not exist here."""
+
+    __slots__ = (
+        "bucket",
+        "counters",
+        "draining",
+        "guarded",
+        "in_use",
+        "last_used",
+        "limits",
+        "mean_hold",
+        "name",
+        "pending",
+        "pool",
+        "queue",
+        "session",
+    )
+
+    def __init__(self, name: str, pool: Pool, limits: TenantLimits, now: float) -> None:
+        self.name = name
+        self.pool = pool
+        self.limits = limits
+        self.session: object = None
+        """What ``pools`` applies when a connection comes from another tenant."""
+        self.in_use = 0
+        self.pending = 0
+        """Slots on their way to this tenant: opening for it, or closing in its favour."""
+        self.queue: Ranking[Request] = Ranking()
+        self.counters = Counters()
+        self.mean_hold = 0.0
+        self.last_used = now
+        self.draining = False
+        self.bucket = TokenBucket(limits.rate, limits.burst, now) if limits.rate else None
+        self.guarded = self.bucket is not None
+        """Whether a request must pass a check of its own before it may have an idle connection."""
+
+    def __repr__(self) -> str:
+        state = " draining" if self.draining else ""
+        return (
+            f"<Tenant {self.name} ({self.limits.tier}){state}: {self.in_use} of {self.limits.cap}"
+            f" in use, {self.pending} pending, {len(self.queue)} waiting>"
+        )
+
+    @property
+    def claim(self) -> int:
+        """Slots it holds or is about to hold: what its share is measured by."""
+        return self.in_use + self.pending
+
+    @property
+    def is_idle(self) -> bool:
+        """Holds nothing, waits for nothing."""
+        return not (self.in_use or self.pending or self.queue)
+
+    @property
+    def wants(self) -> bool:
+        """Has a waiter that may have a connection of its own pool."""
+        return bool(self.queue) and self.in_use < self.limits.ceiling
+
+    @property
+    def needs(self) -> bool:
+        """Has a waiter for whom no slot is on its way yet, and may have one."""
+        return len(self.queue) > self.pending and self.claim < self.limits.ceiling
+
+    def rank(self) -> Rank:
+        """Who goes first, smallest first (rule 4).
+
+        Below the guarantee; then below the cap by claim per weight; then overflow. Ties go to
+        the one who has waited longest.
+        """
+        limits, claim = self.limits, self.claim
+        head = self.queue.best()
+        since = head.since if head is not None else inf
+        return self.standing(), claim / limits.weight, since
+
+    def standing(self) -> int:
+        """The class of its next slot: below the guarantee, below the cap, or overflow."""
+        if self.claim < self.limits.guarantee:
+            return BELOW_GUARANTEE
+        return BELOW_CAP if self.claim < self.limits.cap else OVERFLOW

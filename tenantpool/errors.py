@@ -1,0 +1,200 @@
+"""One tree of errors; every refusal knows its reason, the limit it met and when to retry.
+
+TenantpoolError
+├── ConfigError            the configuration is wrong: where, what, and the fix
+│   └── ConfigErrors       ... in several places, all of them listed
+├── ManagerClosed          the manager is not open (any more), or was inherited through a fork
+├── LeaseEnded             the lease was returned or revoked before this use
+└── Refused                a request that did not get a connection
+    ├── UnknownTenant      not configured, and no template takes it
+    ├── Draining           the tenant, or the whole manager, takes no new leases
+    ├── RateLimited        more leases per second than the tier allows
+    ├── QueueFull          ``max_waiting`` requests wait already
+    ├── BreakerOpen        connects failed too often; not tried again before ``retry_after``
+    ├── ConnectFailed      the database refused the connection; ``__cause__`` says why
+    └── AcquireTimeout     waited as long as it was told to (also a ``TimeoutError``)
+        ├── TenantLimit    ... because the tenant is at its cap
+        ├── DatabaseLimit  ... because the database is at its capacity
+        └── ConnectTimeout ... because no connection could be opened in time
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+
+__all__ = [
+    "AcquireTimeout",
+    "BreakerOpen",
+    "ConfigError",
+    "ConfigErrors",
+    "ConnectFailed",
+    "ConnectTimeout",
+    "DatabaseLimit",
+    "Draining",
+    "LeaseEnded",
+    "ManagerClosed",
+    "QueueFull",
+    "RateLimited",
+    "Reason",
+    "Refused",
+    "TenantLimit",
+    "TenantpoolError",
+    "UnknownTenant",
+]
+
+
+class Reason(StrEnum):
+    """Why a request was refused: one word that programs and dashboards can match."""
+
+    UNKNOWN_TENANT = "UNKNOWN_TENANT"
+    DRAINING = "DRAINING"
+    RATE_LIMIT = "RATE_LIMIT"
+    QUEUE_FULL = "QUEUE_FULL"
+    BREAKER_OPEN = "BREAKER_OPEN"
+    CONNECT_FAILED = "CONNECT_FAILED"
+    CONNECT_TIMEOUT = "CONNECT_TIMEOUT"
+    TENANT_LIMIT = "TENANT_LIMIT"
+    DATABASE_LIMIT = "DATABASE_LIMIT"
+
+
+class TenantpoolError(Exception):
+    """Base of every error that tenantpool raises."""
+
+
+class ManagerClosed(TenantpoolError):
+    """The manager is not open yet, is closed, or belongs to the parent of this process."""
+
+
+class LeaseEnded(TenantpoolError):
+    """The lease has ended: it was returned already, or it was revoked."""
+
+
+class ConfigError(TenantpoolError):
+    """The configuration is wrong; nothing has been opened.
+
+    *place* says where (``config/tenantpool.yaml:12: tiers.pro.cap``), *problem* what is wrong,
+    *fix* what to write instead (may be empty).
+    """
+
+    def __init__(self, place: str, problem: str, fix: str = "") -> None:
+        super().__init__(f"{place}: {problem}" + (f"; {fix}" if fix else ""))
+        self.place = place
+        self.problem = problem
+        self.fix = fix
+
+
+class ConfigErrors(ConfigError):
+    """Several mistakes in one configuration: *errors*, one line each; it counts as the first."""
+
+    def __init__(self, errors: Sequence[ConfigError]) -> None:
+        first = errors[0]
+        super().__init__(first.place, first.problem, first.fix)
+        self.errors = tuple(errors)
+
+    def __str__(self) -> str:
+        return "\n".join(str(error) for error in self.errors)
+
+
+class Refused(TenantpoolError):
+    """A request that ended without a connection, and everything known about why.
+
+    *tenant* and *database* name who asked for what. *limit* is the limit that was met, in words
+    with its number. *waited* and *retry_after* are seconds (``retry_after`` is None where waiting
+    does not help). *holders* counts the leases in use per tenant, largest first. The connect
+    error that stood behind it, if any, is the ``__cause__``.
+    """
+
+    reason: Reason
+
+    def __init__(
+        self,
+        tenant: str,
+        limit: str,
+        *,
+        database: str = "",
+        waited: float = 0.0,
+        retry_after: float | None = None,
+        holders: Mapping[str, int] | None = None,
+        cause: BaseException | None = None,
+    ) -> None:
+        super().__init__(tenant, limit)
+        self.tenant = tenant
+        self.limit = limit
+        self.database = database
+        self.waited = waited
+        self.retry_after = retry_after
+        self.holders: Mapping[str, int] = holders or {}
+        self.__cause__ = cause
+
+    def __str__(self) -> str:
+        parts = [f"{self.tenant}: {self.reason}: {self.limit}"]
+        if self.waited:
+            parts.append(f"waited {self.waited:.3f} s")
+        if self.holders:
+            parts.append("held by " + ", ".join(f"{t}: {n}" for t, n in self.holders.items()))
+        if self.retry_after is not None:
+            parts.append(f"retry after {self.retry_after:.3f} s")
+        if self.__cause__ is not None:
+            parts.append(f"last connect error: {str(self.__cause__).strip()}")
+        return "; ".join(parts)
+
+
+class UnknownTenant(Refused):
+    """No tenant of that name is configured and no template takes it. Retrying does not help."""
+
+    reason = Reason.UNKNOWN_TENANT
+
+
+class Draining(Refused):
+    """The tenant was drained, or the manager is closing; no new leases until it is resumed."""
+
+    reason = Reason.DRAINING
+
+
+class RateLimited(Refused):
+    """The tenant asked for more leases per second than its tier allows."""
+
+    reason = Reason.RATE_LIMIT
+
+
+class QueueFull(Refused):
+    """As many requests of this tenant wait already as its tier's ``max_waiting`` allows."""
+
+    reason = Reason.QUEUE_FULL
+
+
+class BreakerOpen(Refused):
+    """Connects failed too often, so none is tried before ``retry_after``; see ``__cause__``."""
+
+    reason = Reason.BREAKER_OPEN
+
+
+class ConnectFailed(Refused):
+    """The database answered that this connection cannot be had (no such database, bad password)."""
+
+    reason = Reason.CONNECT_FAILED
+
+
+class AcquireTimeout(Refused, TimeoutError):
+    """The request waited as long as it was told to; the subclass names the limit that was met."""
+
+    reason = Reason.DATABASE_LIMIT
+
+
+class TenantLimit(AcquireTimeout):
+    """Waited in vain because the tenant itself holds as many connections as its cap allows."""
+
+    reason = Reason.TENANT_LIMIT
+
+
+class DatabaseLimit(AcquireTimeout):
+    """Waited in vain because the database's capacity is in use; ``holders`` says by whom."""
+
+    reason = Reason.DATABASE_LIMIT
+
+
+class ConnectTimeout(AcquireTimeout):
+    """Waited in vain for a connection to be opened."""
+
+    reason = Reason.CONNECT_TIMEOUT
