@@ -7,6 +7,7 @@ from typing import NamedTuple
 from .pool import Pool
 from .request import Request
 from .slot import Slot
+from .tenant import Tenant
 
 
 class Open(NamedTuple):
@@ -49,6 +50,12 @@ class Warmed(NamedTuple):
     pool: Pool
 
 
+class Forgotten(NamedTuple):
+    """Nobody has asked for this tenant for long: it does not exist here any more."""
+
+    tenant: Tenant
+
+
 class Notice(NamedTuple):
     """Something an operator should know: *event* in the fewest words, and its fields."""
 
@@ -56,5 +63,5 @@ class Notice(NamedTuple):
     fields: dict[str, object]
 
 
-Action = Open | Close | Reset | Answer | WakeAt | Warmed | Notice
+Action = Open | Close | Reset | Answer | WakeAt | Warmed | Forgotten | Notice
 Actions = list[Action] | tuple[()]

@@ -10,7 +10,7 @@ from collections.abc import Hashable
 
 from tenantpool.errors import Refused
 
-from .actions import Action, Actions, Answer, Close, Open
+from .actions import Action, Actions, Answer, Close, Forgotten, Open
 from .breaker import Breaker
 from .limits import DatabaseLimits, TenantLimits
 from .pool import Pool
@@ -56,7 +56,13 @@ class Books:
         )
 
     def tenant(
-        self, now: float, name: str, limits: TenantLimits, key: Hashable, pool_name: str
+        self,
+        now: float,
+        name: str,
+        limits: TenantLimits,
+        key: Hashable,
+        pool_name: str = "",
+        session: object = None,
     ) -> Tenant:
         """The tenant of that name, brought into being on first use together with its pool."""
         tenant = self.tenants.get(name)
@@ -64,8 +70,8 @@ class Books:
             pool = self.pools.get(key)
             if pool is None:
                 breaker = self.breakers.pop(key, None) or Breaker(limits.breaker)
-                pool = self.pools[key] = Pool(key, pool_name, breaker, now)
-            tenant = self.tenants[name] = Tenant(name, pool, limits, now)
+                pool = self.pools[key] = Pool(key, pool_name or name, breaker, now)
+            tenant = self.tenants[name] = Tenant(name, pool, limits, session, now)
             tenant.guarded = tenant.guarded or self.closing
             pool.attach(tenant)
         return tenant
@@ -73,6 +79,7 @@ class Books:
     def _forget(self, tenant: Tenant) -> None:
         """Drop an idle tenant, and its pool once that is empty."""
         pool = tenant.pool
+        tenant.forgotten = tenant.guarded = True
         del self.tenants[tenant.name]
         pool.detach(tenant)
         if not pool.tenants:
@@ -80,6 +87,7 @@ class Books:
             self.victims.forget(pool)
             if not pool.breaker.pristine:
                 self.breakers[pool.key] = pool.breaker
+        self._actions.append(Forgotten(tenant))
 
     def _flush(self) -> Actions:
         actions = self._actions
@@ -162,6 +170,7 @@ class Books:
         slot = request.slot
         assert slot is not None, "bug: a lease without a slot"
         slot.request = None
+        slot.free_since = now
         request.slot = None
         request.state = state
         held = now - request.granted_at
@@ -176,7 +185,6 @@ class Books:
     def _rest(self, now: float, slot: Slot) -> None:
         """Nobody wants *slot* just now."""
         slot.become(IDLE)
-        slot.idle_since = now
         pool = slot.pool
         pool.idle[slot] = None
         if len(pool.idle) > pool.listed:

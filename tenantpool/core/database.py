@@ -37,13 +37,16 @@ class Database(Scheduler):
     def __init__(self, name: str, limits: DatabaseLimits) -> None:
         super().__init__(name, limits)
         self._tripped: dict[Pool, None] = {}
-        self._opened = 0
+        self.opens = 0
+        """Connections opened so far."""
 
     # -- requests ------------------------------------------------------------------------------
 
     def request(self, now: float, request: Request) -> Actions:
         """Ask for a connection: afterwards the request is granted, waiting or refused."""
         tenant = request.tenant
+        if tenant.forgotten:
+            tenant = request.tenant = self._remember(now, tenant)
         pool = tenant.pool
         request.since = tenant.last_used = pool.last_used = now
         pool.demand.note(now)
@@ -121,7 +124,7 @@ class Database(Scheduler):
         self._recovered(self.breaker, self.name)
         if self._recovered(pool.breaker, pool.name):
             self._rank_all(pool)
-        slot.opened_at = now
+        slot.opened_at = slot.free_since = now
         slot.expires_at = now + self._lifetime(pool)
         slot.quantum_ends = now + self.quantum
         if self.closing or self.used > self.limits.capacity:
@@ -279,6 +282,11 @@ class Database(Scheduler):
             return explain.rate_limited(self, tenant, retry_after)
         return None
 
+    def _remember(self, now: float, tenant: Tenant) -> Tenant:
+        """A tenant that was forgotten between being looked up and being asked for."""
+        pool = tenant.pool
+        return self.tenant(now, tenant.name, tenant.limits, pool.key, pool.name, tenant.session)
+
     def _refuse_all(
         self,
         now: float,
@@ -310,8 +318,8 @@ class Database(Scheduler):
 
     def _lifetime(self, pool: Pool) -> float:
         """Seconds that the next connection of *pool* may live: spread evenly, without chance."""
-        self._opened += 1
-        spread = _LIFETIME_SPREAD * (self._opened * _GOLDEN_RATIO % 1.0)
+        self.opens += 1
+        spread = _LIFETIME_SPREAD * (self.opens * _GOLDEN_RATIO % 1.0)
         return min(t.limits.max_lifetime for t in pool.tenants) * (1.0 - spread)
 
     def _rank_all(self, pool: Pool) -> None:

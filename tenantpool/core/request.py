@@ -50,5 +50,8 @@ class Request:
         self.granted_at = 0.0
         self.leak_reported = False
 
+    def answer(self) -> None:
+        """Wake whoever waits for this request; the shell's to fill in. Must not block."""
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.tenant.name} {self.state}>"

@@ -37,8 +37,8 @@ class Slot:
     __slots__ = (
         "connection",
         "expires_at",
+        "free_since",
         "heir",
-        "idle_since",
         "opened_at",
         "pool",
         "quantum_ends",
@@ -57,7 +57,7 @@ class Slot:
         """The last tenant it was lent to: whose session the connection carries."""
         self.request: Request | None = None
         self.opened_at = 0.0
-        self.idle_since = 0.0
+        self.free_since = 0.0
         self.expires_at = 0.0
         self.quantum_ends = 0.0
 

@@ -28,6 +28,7 @@ class Tenant:
         "bucket",
         "counters",
         "draining",
+        "forgotten",
         "guarded",
         "in_use",
         "last_used",
@@ -40,11 +41,13 @@ class Tenant:
         "session",
     )
 
-    def __init__(self, name: str, pool: Pool, limits: TenantLimits, now: float) -> None:
+    def __init__(
+        self, name: str, pool: Pool, limits: TenantLimits, session: object, now: float
+    ) -> None:
         self.name = name
         self.pool = pool
         self.limits = limits
-        self.session: object = None
+        self.session = session
         """What ``pools`` applies when a connection comes from another tenant."""
         self.in_use = 0
         self.pending = 0
@@ -54,6 +57,7 @@ class Tenant:
         self.mean_hold = 0.0
         self.last_used = now
         self.draining = False
+        self.forgotten = False
         self.bucket = TokenBucket(limits.rate, limits.burst, now) if limits.rate else None
         self.guarded = self.bucket is not None
         """Whether a request must pass a check of its own before it may have an idle connection."""

@@ -27,7 +27,7 @@ def stale(now: float, pool: Pool) -> list[Slot]:
     for slot in pool.idle:
         left = pool.live - len(found)
         longest = limits.overflow_idle if left > pool.cap else limits.max_idle
-        is_surplus = left > pool.min_size and now - slot.idle_since > longest
+        is_surplus = left > pool.min_size and now - slot.free_since > longest
         if is_surplus or slot.expires_at <= now:
             found.append(slot)
     return found

@@ -1,0 +1,62 @@
+# Needs GNU make and Python 3.11 or newer; everything else goes into .venv.
+
+PYTHON ?= python3
+DEMO_SECONDS ?= 15
+export DEMO_SECONDS
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+BENCH_READY := $(VENV)/.ready-bench
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test bench sync format clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: $(READY) ## run the demo on an embedded PostgreSQL (DEMO_SECONDS=15)
+	@$(BIN)/python -m tenantpool demo
+
+test: $(READY) ## run every check: format, lint, types, generated code, tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python tools/generate_sync.py --check
+	$(BIN)/pytest
+
+bench: $(BENCH_READY) ## run the benchmarks, write benchmarks/results/
+	@$(BIN)/python -m benchmarks
+
+sync: $(READY) ## generate the _sync modules from their _async sources
+	@$(BIN)/python tools/generate_sync.py
+
+format: $(READY) ## format the code and apply the safe fixes of the linter
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## remove the virtual environment, caches and build output
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamp is the last thing made: an interrupted set-up starts over.
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "error: tenantpool needs Python 3.11 or newer, but PYTHON=$(PYTHON) is:" \
+	        "$$($(PYTHON) --version 2>&1)" >&2; \
+	    echo "       name another one: make PYTHON=python3.12 $(firstword $(MAKECMDGOALS))" >&2; \
+	    exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	    echo "error: $(PYTHON) cannot make virtual environments;" \
+	        "on Debian and Ubuntu: apt install python3-venv" >&2; \
+	    exit 1; }
+	@echo "setting up $(VENV) ..."
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(PIP) --editable '.[dev]'
+	@touch $@
+
+$(BENCH_READY): $(READY)
+	@$(PIP) --editable '.[dev,bench]'
+	@touch $@

@@ -1,0 +1,165 @@
+"""What differs between tasks and threads, side by side: the rest is written once, in ``_async``."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, ParamSpec
+
+P = ParamSpec("P")
+
+Lock = threading.Lock
+
+
+class AsyncLock:
+    """Costs nothing and protects nothing: between two awaits, a task is alone."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        return None
+
+
+class AsyncSignal:
+    """Given once, awaited by one."""
+
+    __slots__ = ("_future",)
+
+    def __init__(self) -> None:
+        self._future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+    def set(self) -> None:
+        """Give the signal. Does not block; a second time does nothing."""
+        self._resolve(True)
+
+    async def wait(self, timeout: float) -> bool:
+        """Wait for the signal for at most *timeout* seconds. Return whether it was given."""
+        if self._future.done():
+            return self._future.result()
+        timer = self._future.get_loop().call_later(max(0.0, timeout), self._resolve, False)
+        try:
+            return await self._future
+        finally:
+            timer.cancel()
+
+    def _resolve(self, given: bool) -> None:
+        if not self._future.done():
+            self._future.set_result(given)
+
+
+class Signal:
+    """Given once, awaited by one."""
+
+    __slots__ = ("_latch",)
+
+    def __init__(self) -> None:
+        self._latch = threading.Lock()
+        self._latch.acquire()
+
+    def set(self) -> None:
+        """Give the signal. Does not block; only the first call has an effect."""
+        if self._latch.locked():
+            self._latch.release()
+
+    def wait(self, timeout: float) -> bool:
+        """Wait for the signal for at most *timeout* seconds. Return whether it was given."""
+        return self._latch.acquire(timeout=max(0.0, timeout))
+
+
+class AsyncAlarm:
+    """Rings as often as one likes, to be waited for by one task."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def ring(self) -> None:
+        """Wake the waiter, now or as soon as it waits. Does not block."""
+        self._event.set()
+
+    async def wait(self, timeout: float) -> None:
+        """Sleep until it rings, for at most *timeout* seconds."""
+        try:
+            async with asyncio.timeout(max(0.0, timeout)):
+                await self._event.wait()
+        except TimeoutError:
+            pass
+        self._event.clear()
+
+
+class Alarm:
+    """Rings as often as one likes, to be waited for by one thread."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def ring(self) -> None:
+        """Wake the waiter, now or as soon as it waits. Does not block."""
+        self._event.set()
+
+    def wait(self, timeout: float) -> None:
+        """Sleep until it rings, for at most *timeout* seconds."""
+        self._event.wait(max(0.0, timeout))
+        self._event.clear()
+
+
+class AsyncCrew:
+    """Runs jobs in the background: a task each, so there are as many as jobs under way."""
+
+    def __init__(self, size: int, name: str) -> None:
+        self._name = name
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def __repr__(self) -> str:
+        return f"<AsyncCrew {self._name}: {len(self._tasks)} at work>"
+
+    def run(
+        self, job: Callable[P, Coroutine[Any, Any, None]], *args: P.args, **kwargs: P.kwargs
+    ) -> None:
+        """Start *job*. Does not block. A job sees to its own errors."""
+        task = asyncio.create_task(job(*args, **kwargs), name=self._name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def join(self) -> None:
+        """Cancel the jobs under way, and wait until they have ended."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class Crew:
+    """Runs jobs in the background on at most *size* threads, started as they are needed."""
+
+    def __init__(self, size: int, name: str) -> None:
+        self._name = name
+        self._executor = ThreadPoolExecutor(size, thread_name_prefix=name)
+
+    def __repr__(self) -> str:
+        return f"<Crew {self._name}>"
+
+    def run(self, job: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
+        """Start *job* when a thread is free. Does not block. A job sees to its own errors."""
+        self._executor.submit(job, *args, **kwargs).add_done_callback(_raise_in_thread)
+
+    def join(self) -> None:
+        """Wait until the jobs under way have ended; drop those that have not begun."""
+        self._executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _raise_in_thread(job: Future[None]) -> None:
+    """Show what a job let escape as any thread's error is shown; an executor would hide it."""
+    if not job.cancelled() and (error := job.exception()) is not None:
+        args = threading.ExceptHookArgs((type(error), error, error.__traceback__, None))
+        threading.excepthook(args)

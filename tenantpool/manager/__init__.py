@@ -1,0 +1,1 @@
+"""The in-process API; ``_sync`` is generated from ``_async``."""

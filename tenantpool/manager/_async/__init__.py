@@ -1,0 +1,1 @@
+"""The manager on tasks; the one on threads is generated from it."""

@@ -1,0 +1,186 @@
+# Generated from ../_async/lease.py by tools/generate_sync.py: do not edit.
+"""A lease: a tenant's right to use one connection, from the request for it to its return."""
+
+from __future__ import annotations
+
+import sys
+from time import monotonic
+from types import CodeType, TracebackType
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg import Connection
+
+from tenantpool.concurrency import Signal
+from tenantpool.core.request import GRANTED, REVOKED, WAITING, Request
+from tenantpool.core.tenant import Tenant
+from tenantpool.errors import ConnectFailed, LeaseEnded
+from tenantpool.pools._sync.link import Link
+
+if TYPE_CHECKING:
+    from .shell import Shell
+
+
+_OWN = ("tenantpool.manager.", "contextlib")
+"""Modules whose frames are not the holder's."""
+
+
+class Lease(Request):
+    """``with manager.connection(tenant) as conn``: commit on success, roll back on error.
+
+    A block that ends well commits, one that raises rolls back, and the connection goes back
+    either way. Entering waits for up to *timeout* seconds (None: the tier's ``acquire_timeout``;
+    0: not at all) and raises a ``Refused``. A lease is used once.
+    """
+
+    __slots__ = ("_at", "_code", "_signal", "_timeout", "link", "shell")
+
+    def __init__(self, shell: Shell, tenant: Tenant, timeout: float | None, priority: int) -> None:
+        super().__init__(tenant, priority)
+        self.shell = shell
+        self._timeout = tenant.limits.acquire_timeout if timeout is None else timeout
+        self._signal: Signal | None = None
+        self.link: Link | None = None
+        caller = sys._getframe(2)
+        while caller.f_globals["__name__"].startswith(_OWN) and caller.f_back is not None:
+            caller = caller.f_back
+        self._code: CodeType = caller.f_code
+        self._at = caller.f_lasti
+
+    @property
+    def holder(self) -> str:
+        """Where in the code the lease was asked for: ``file:line in function``."""
+        line = next((n for start, end, n in self._code.co_lines() if start <= self._at < end), None)
+        return f"{self._code.co_filename}:{line} in {self._code.co_qualname}"
+
+    @property
+    def held(self) -> float:
+        """Seconds since it was granted; 0.0 when it is not in use."""
+        return monotonic() - self.granted_at if self.state == GRANTED else 0.0
+
+    def __enter__(self) -> Connection[Any]:
+        shell = self.shell
+        with shell.lock:
+            now = monotonic()
+            actions = shell.core.request(now, self)
+            if self.state == WAITING:
+                self._signal = Signal()
+        if actions:
+            shell.perform(actions)
+        if self.state != GRANTED:
+            self._wait()
+        slot = self.slot
+        if (
+            slot is None
+            or slot.tenant is not self.tenant
+            or now - slot.free_since > shell.check_after
+        ):
+            return self._prepare()
+        link = slot.connection
+        assert isinstance(link, Link)
+        self.link = link
+        return link.conn
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.end(failed=kind is not None)
+
+    def end(self, *, failed: bool) -> None:
+        """Give the connection back: commit what is open on it, or roll back if *failed*.
+
+        Raises what the commit raises, and LeaseEnded if the lease was revoked meanwhile (unless
+        *failed*: then an error is on its way already).
+        """
+        link, shell = self.link, self.shell
+        if link is None:
+            raise LeaseEnded(f"{self.tenant.name}: the lease was not entered, or ended already")
+        self.link = None
+        try:
+            if self.state == REVOKED or not link.is_clean:
+                self._finish(link, failed)
+        finally:
+            link.conn._pool = link.pool
+            with shell.lock:
+                actions = shell.core.release(monotonic(), self, healthy=link.is_clean)
+            if actions:
+                shell.perform(actions)
+
+    def answer(self) -> None:
+        """The core has answered: wake whoever waits. Does not block."""
+        if self._signal is not None:
+            self._signal.set()
+
+    def _finish(self, link: Link, failed: bool) -> None:
+        """End what the holder began on the connection."""
+        if self.state != REVOKED:
+            link.finish(failed=failed)
+            return
+        link.conn.close()
+        if not failed:
+            raise LeaseEnded(f"{self.tenant.name}: the lease taken at {self.holder} was revoked")
+
+    def _wait(self) -> None:
+        """Wait for the answer; raises the refusal, at the latest when the time is over."""
+        shell = self.shell
+        if self._signal is not None and self.state == WAITING:
+            try:
+                self._signal.wait(self.since + self._timeout - monotonic())
+            except BaseException:
+                shell.step(shell.core.cancel, self)
+                raise
+            shell.step(shell.core.expire, self)
+        if self.error is not None:
+            error, self.error = self.error, None
+            try:
+                raise error
+            finally:
+                del error  # a traceback that leads to itself would keep the caller's frame alive
+
+    def _prepare(self) -> Connection[Any]:
+        """Make the connection fit to be used: tested, and carrying this tenant's session."""
+        while True:
+            try:
+                link = self._try_prepare()
+            except (psycopg.Error, OSError) as error:
+                self._replace(error)
+            except BaseException:
+                shell = self.shell
+                shell.step(shell.core.release, self, healthy=False)
+                raise
+            else:
+                self.link = link
+                return link.conn
+
+    def _try_prepare(self) -> Link:
+        slot = self.slot
+        if slot is None:
+            raise LeaseEnded(f"{self.tenant.name}: the lease was revoked before it began")
+        link = slot.connection
+        assert isinstance(link, Link)
+        if slot.tenant is not self.tenant:
+            link.switch(str(self.tenant.session), undo=slot.tenant is not None)
+            slot.tenant = self.tenant
+        elif monotonic() - slot.free_since > self.shell.check_after:
+            link.check()
+        return link
+
+    def _replace(self, error: Exception) -> None:
+        """The connection failed before its first use: get another, if the fault was its own."""
+        shell, slot = self.shell, self.slot
+        if slot is not None and isinstance(slot.connection, Link) and slot.connection.is_alive:
+            shell.step(shell.core.release, self, healthy=False)
+            raise ConnectFailed(
+                self.tenant.name,
+                "the session of the tenant could not be set up",
+                database=shell.name,
+                cause=error,
+            )
+        with shell.lock:
+            self._signal = Signal()
+            actions = shell.core.replace(monotonic(), self)
+        shell.perform(actions)
+        self._wait()

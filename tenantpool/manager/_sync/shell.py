@@ -1,0 +1,272 @@
+# Generated from ../_async/shell.py by tools/generate_sync.py: do not edit.
+"""The shell around the core of one database: it steps the core, and performs what that asks for."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
+
+import psycopg
+from psycopg import Connection
+
+from tenantpool.concurrency import Crew, Lock, Signal
+from tenantpool.config import Settings
+from tenantpool.config.resolved import PoolSpec, TenantSpec
+from tenantpool.core import actions as act
+from tenantpool.core.database import Database
+from tenantpool.core.pool import Pool
+from tenantpool.core.slot import Slot
+from tenantpool.core.tenant import Tenant
+from tenantpool.manager.capacity import QUERY, capacity_of
+from tenantpool.manager.journal import report
+from tenantpool.pools import session
+from tenantpool.pools._sync.link import Link
+from tenantpool.pools._sync.pool import PassivePool
+from tenantpool.pools.failures import classify
+
+if TYPE_CHECKING:
+    from .lease import Lease
+
+P = ParamSpec("P")
+
+_DRAIN_POLL = 0.02
+
+
+class Shell:
+    """One database at work.
+
+    ``lock`` is held around each step of the core, and for nothing else: no I/O and no code of a
+    caller runs under it. Background jobs report their outcome as the next event.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        *,
+        alarm: Callable[[float], None],
+        forget: Callable[[str], None],
+        connection_class: type[Connection[Any]],
+        kwargs: Mapping[str, Any],
+        configure: Callable[[Connection[Any]], None] | None,
+    ) -> None:
+        database = settings.databases[name]
+        self.name = name
+        self.lock = Lock()
+        self.core = Database(name, settings.database_limits(name, capacity_of(database)))
+        self.check_after = self.core.limits.check_after
+        self._settings = settings
+        self._close_timeout = database.close_timeout
+        self._alarm = alarm
+        self._forget = forget
+        self._connection_class = connection_class
+        self._kwargs = kwargs
+        self._configure = configure
+        self._crew = Crew(2 * self.core.limits.connect_concurrency, f"tenantpool-{name}")
+        self._emptied: Signal | None = None
+        self._warmed: dict[Pool, list[Signal]] = {}
+        self._stopping = False
+        self._learning = False
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.core!r}>"
+
+    # -- stepping the core ---------------------------------------------------------------------
+
+    def step(
+        self,
+        event: Callable[Concatenate[float, P], act.Actions],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> None:
+        """Tell the core of an *event* and perform what it answers. Does not block."""
+        with self.lock:
+            actions = event(monotonic(), *args, **kwargs)
+        if actions:
+            self.perform(actions)
+
+    def perform(self, actions: act.Actions) -> None:
+        """Start each of *actions*. Does not block; call it without the lock."""
+        for action in actions:
+            match action:
+                case act.Answer(request):
+                    request.answer()
+                case act.Open(slot):
+                    self._crew.run(self._open, slot)
+                case act.Close(slot, revoked):
+                    self._crew.run(self._close, slot, revoked)
+                case act.Reset(slot):
+                    self._crew.run(self._reset, slot)
+                case act.WakeAt(when):
+                    self._alarm(when)
+                case act.Warmed(pool):
+                    self._wake_warmed(pool)
+                case act.Forgotten(tenant):
+                    self._forget(tenant.name)
+                case act.Notice(event, fields):
+                    report(logging.WARNING, event, database=self.name, **fields)
+
+    # -- tenants -------------------------------------------------------------------------------
+
+    def tenant(self, spec: TenantSpec) -> Tenant:
+        """The tenant in the core, brought into being on first use. Does not block."""
+        apply = session.apply(spec.session)
+        with self.lock:
+            tenant = self.core.tenant(
+                monotonic(), spec.name, spec.limits, spec.pool, spec.pool.dbname, apply
+            )
+            if tenant.pool.resource is None:
+                tenant.pool.resource = self._make_pool(tenant.pool, spec.pool)
+        return tenant
+
+    def _make_pool(self, pool: Pool, spec: PoolSpec) -> PassivePool:
+        return PassivePool(
+            pool,
+            lambda: self._settings.conninfo(spec),
+            connection_class=self._connection_class,
+            kwargs=self._kwargs,
+            configure=self._configure,
+        )
+
+    def warm(self, tenant: Tenant, timeout: float) -> None:
+        """Bring the tenant's pool to its ``min_size``, as far as there is room. Blocks for it."""
+        signal = Signal()
+        self._warmed.setdefault(tenant.pool, []).append(signal)
+        self.step(self.core.warm, tenant)
+        signal.wait(timeout)
+
+    def _wake_warmed(self, pool: Pool) -> None:
+        for signal in self._warmed.pop(pool, ()):
+            signal.set()
+
+    # -- performing: each job ends in exactly one event ----------------------------------------
+
+    def _open(self, slot: Slot) -> None:
+        pool = slot.pool.resource
+        assert isinstance(pool, PassivePool)
+        started = monotonic()
+        try:
+            slot.connection = Link.open(pool)
+        except Exception as error:
+            failure = classify(error)
+            report(logging.WARNING, "connect failed", pool=slot.pool.name, error=error)
+            self.step(
+                self.core.open_failed,
+                slot,
+                error,
+                everywhere=failure.everywhere,
+                final=failure.final,
+            )
+        else:
+            self.step(self.core.opened, slot, monotonic() - started)
+
+    def _close(self, slot: Slot, revoked: bool) -> None:
+        link = slot.connection
+        assert isinstance(link, Link)
+        end = link.cut if revoked else link.end
+        while not end(self._close_timeout) and not self._stopping:
+            report(
+                logging.WARNING,
+                "backend does not end, its slot stays taken",
+                pool=slot.pool.name,
+                pid=link.pid,
+            )
+        self.step(self.core.closed, slot)
+        if self._emptied is not None and self.core.used == 0:
+            self._emptied.set()
+
+    def _reset(self, slot: Slot) -> None:
+        link = slot.connection
+        assert isinstance(link, Link)
+        try:
+            link.switch("", undo=True)
+        except Exception as error:
+            report(logging.WARNING, "reset failed", pool=slot.pool.name, error=error)
+            self.step(self.core.cleaned, slot, healthy=False)
+        else:
+            self.step(self.core.cleaned, slot)
+
+    # -- the life of the database --------------------------------------------------------------
+
+    def start(self) -> Signal:
+        """Find out the capacity, in the background; the signal tells when that is over."""
+        started = Signal()
+        if self.core.limits.capacity:
+            started.set()
+        else:
+            self._crew.run(self._start, started)
+        return started
+
+    def _start(self, started: Signal) -> None:
+        self._learning = True
+        try:
+            self._learn_capacity()
+        finally:
+            self._learning = False
+            started.set()
+
+    def _learn_capacity(self) -> None:
+        """Ask the server for its limit; blocks for a connect.
+
+        A server that can't be reached is no error: nobody may connect to it before it has been
+        asked again.
+        """
+        database = self._settings.databases[self.name]
+        conninfo = self._settings.conninfo(PoolSpec(self.name, ""))
+        try:
+            with Connection.connect(conninfo, autocommit=True) as conn:
+                row = (conn.execute(QUERY)).fetchone()
+        except (psycopg.Error, OSError) as error:
+            report(logging.WARNING, "capacity unknown", database=self.name, error=error)
+            self.step(self.core.unreachable, error)
+        else:
+            assert row is not None
+            self.step(self.core.set_capacity, max(1, row[0] - database.headroom))
+
+    def sweep(self) -> None:
+        """Upkeep, a pool at a time, so that nobody waits for the lock for long."""
+        if not self.core.limits.capacity and not self._learning:
+            self.start()
+        with self.lock:
+            pools = list(self.core.pools.values())
+        for pool in pools:
+            self.step(self.core.sweep, pool)
+
+    def leases(self) -> list[Lease]:
+        """The leases in use."""
+        with self.lock:
+            slots = [slot for pool in self.core.pools.values() for slot in pool.slots]
+            return [slot.request for slot in slots if slot.request is not None]  # type: ignore[misc]
+
+    def drain(self, tenant: Tenant, timeout: float) -> bool:
+        """Drain *tenant*; return whether its leases came back within *timeout* seconds."""
+        deadline = monotonic() + timeout
+        self.step(self.core.drain, tenant)
+        while not tenant.is_idle:
+            if monotonic() >= deadline:
+                return False
+            time.sleep(_DRAIN_POLL)
+        return True
+
+    def close(self, grace: float) -> int:
+        """Refuse new leases, wait up to *grace* seconds for those in use, then revoke them.
+
+        Blocks until every backend is gone, or for ``close_timeout`` after the grace. Return how
+        many leases were revoked.
+        """
+        self._emptied = Signal()
+        self.step(self.core.shutdown)
+        revoked = 0
+        if self.core.used and not self._emptied.wait(grace):
+            for lease in self.leases():
+                revoked += 1
+                self.step(self.core.revoke, lease)
+            self._emptied = Signal()
+            if self.core.used:
+                self._emptied.wait(self._close_timeout)
+        self._stopping = True
+        self._crew.join()
+        return revoked

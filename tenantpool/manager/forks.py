@@ -1,0 +1,29 @@
+"""A manager is not inherited through a fork: two processes would talk over the same sockets."""
+
+from __future__ import annotations
+
+import os
+from typing import Protocol
+from weakref import WeakSet
+
+
+class Forkable(Protocol):
+    """What has to be told that it is in a child process now."""
+
+    def _disown(self) -> None: ...
+
+
+_watched: WeakSet[Forkable] = WeakSet()
+
+
+def watch(manager: Forkable) -> None:
+    """Have *manager* told in every child process."""
+    _watched.add(manager)
+
+
+def _disown_all() -> None:
+    for manager in _watched:
+        manager._disown()
+
+
+os.register_at_fork(after_in_child=_disown_all)

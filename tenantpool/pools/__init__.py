@@ -1,0 +1,1 @@
+"""How it happens: psycopg_pool pools that obey the core."""

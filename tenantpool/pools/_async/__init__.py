@@ -1,0 +1,1 @@
+"""The pools' work on tasks; the version on threads is generated from it."""

@@ -1,0 +1,82 @@
+"""A psycopg_pool pool that opens, tests and closes connections only when it is told to."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+from tenantpool.core.pool import Pool
+
+
+class AsyncPassivePool(AsyncConnectionPool[AsyncConnection[Any]]):
+    """The connections of one (database, dbname, role).
+
+    psycopg_pool knows how to make, test and close a connection: it resolves conninfo and arguments
+    anew each time, and counts. When to do so is decided in the core, so this pool is never opened:
+    it has no workers, no queue and no connections of its own. What is used of psycopg_pool's
+    internals is what ``tests/pools/test_contract.py`` pins down.
+    """
+
+    def __init__(
+        self,
+        core: Pool,
+        conninfo: Callable[[], str],
+        *,
+        connection_class: type[AsyncConnection[Any]] = AsyncConnection,
+        kwargs: Mapping[str, Any] | None = None,
+        configure: Callable[[AsyncConnection[Any]], Awaitable[None]] | None = None,
+    ) -> None:
+        super().__init__(
+            conninfo,
+            connection_class=connection_class,
+            kwargs=dict(kwargs or {}),
+            min_size=0,
+            max_size=1,
+            open=False,
+            name=core.name,
+        )
+        self._core = core
+        self._prepare = configure
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._core!r}>"
+
+    async def connect(self) -> AsyncConnection[Any]:
+        """Make a connection, not configured yet. Blocks for a connect.
+
+        Raises what psycopg raises when it can't be made.
+        """
+        conn = await self._connect()
+        conn._pool = self
+        return conn
+
+    async def configure(self, conn: AsyncConnection[Any]) -> None:
+        """Do to a new or wiped connection what the application asked for, and commit it."""
+        if self._prepare is not None:
+            await self._prepare(conn)
+            await conn.commit()
+
+    async def dress(self, conn: AsyncConnection[Any]) -> None:
+        """Give a new Python object for an old session what ``connect`` gives a new one."""
+        kwargs = self.kwargs if isinstance(self.kwargs, dict) else {}
+        if kwargs.get("autocommit"):
+            await conn.set_autocommit(True)
+        if (context := kwargs.get("context")) is not None:
+            conn._adapters = type(conn.adapters)(context.adapters)
+        for name in ("row_factory", "cursor_factory", "prepare_threshold"):
+            if name in kwargs:
+                setattr(conn, name, kwargs[name])
+        conn._pool = self
+
+    def _get_measures(self) -> dict[str, int]:
+        core = self._core
+        return {
+            self._POOL_MIN: core.min_size,
+            self._POOL_MAX: core.cap,
+            self._POOL_SIZE: core.live,
+            self._POOL_AVAILABLE: len(core.idle),
+            self._REQUESTS_WAITING: sum(len(tenant.queue) for tenant in core.tenants),
+        }

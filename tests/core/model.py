@@ -1,0 +1,203 @@
+"""What must be true of a database after every event, said without the core's own bookkeeping.
+
+The model is told of nothing but the events and the actions that came back. From these it knows
+which requests wait and hold, and which connects, closes and resets are under way; every count and
+every ranking of the core is compared with that.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from math import inf
+
+from tenantpool.core.actions import Actions, Answer, Close, Open, Reset, WakeAt
+from tenantpool.core.breaker import OPEN, Breaker
+from tenantpool.core.database import Database
+from tenantpool.core.pool import Pool
+from tenantpool.core.request import (
+    CANCELLED,
+    GRANTED,
+    NEW,
+    REFUSED,
+    RETURNED,
+    REVOKED,
+    WAITING,
+    Request,
+)
+from tenantpool.core.slot import CLOSING, GONE, IDLE, IN_USE, OPENING, RESETTING, Slot
+from tenantpool.core.tenant import BELOW_GUARANTEE, OVERFLOW, Tenant
+
+LIFE_OF_A_REQUEST = {
+    NEW: {WAITING, GRANTED, REFUSED},
+    WAITING: {GRANTED, REFUSED, CANCELLED},
+    GRANTED: {WAITING, REFUSED, RETURNED, REVOKED},  # waiting again, or refused: by ``replace``
+    REFUSED: set(),
+    CANCELLED: set(),
+    RETURNED: set(),
+    REVOKED: set(),
+}
+LIFE_OF_A_SLOT = {
+    OPENING: {IDLE, IN_USE, CLOSING, GONE},
+    IDLE: {IN_USE, CLOSING},
+    IN_USE: {IDLE, RESETTING, CLOSING},
+    RESETTING: {IDLE, IN_USE, CLOSING},
+    CLOSING: {GONE},
+    GONE: set(),
+}
+
+
+class Model:
+    """Follows a database from outside."""
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+        self.now = 0.0
+        self.requests: dict[Request, str] = {}
+        self.slots: dict[Slot, str] = {}
+        self.wakes: list[float] = []
+        self.used = 0
+
+    # -- the events and what came back -----------------------------------------------------------
+
+    def took(self, actions: Actions) -> None:
+        """An event has returned *actions*: note them, and check everything."""
+        answers: Counter[Request] = Counter()
+        for action in actions:
+            match action:
+                case Open(slot):
+                    assert slot not in self.slots
+                    self.slots[slot] = OPENING
+                case Close(slot):
+                    assert slot.state == CLOSING
+                    assert self.slots[slot] != CLOSING, "closed twice"
+                case Reset(slot):
+                    assert slot.state == RESETTING
+                    assert self.slots[slot] != RESETTING, "wiped twice"
+                case Answer(request):
+                    answers[request] += 1
+                case WakeAt(when):
+                    self.wakes.append(when)
+        self._follow_requests(answers)
+        self._follow_slots(actions)
+        self.check()
+
+    def _follow_requests(self, answers: Counter[Request]) -> None:
+        for request, before in self.requests.items():
+            after = request.state
+            assert after == before or after in LIFE_OF_A_REQUEST[before], (before, after)
+            if before == WAITING and after in (GRANTED, REFUSED):
+                assert answers.pop(request, 0) == 1, "somebody sleeps on"
+            else:
+                assert answers.pop(request, 0) <= (before in (NEW, GRANTED) != after)
+            assert (request.slot is not None) == (after == GRANTED)
+            assert (request.error is not None) == (after == REFUSED)
+            self.requests[request] = after
+        assert not answers, "an answer to nobody"
+
+    def _follow_slots(self, actions: Actions) -> None:
+        begun = {a.slot for a in actions if isinstance(a, Open | Close | Reset)}
+        for slot, before in self.slots.items():
+            after = slot.state
+            assert after == before or after in LIFE_OF_A_SLOT[before], (before, after)
+            if after != before and after in (CLOSING, RESETTING):
+                assert slot in begun, "nobody was told"
+            self.slots[slot] = after
+
+    def waiting(self) -> list[Request]:
+        return [r for r, state in self.requests.items() if state == WAITING]
+
+    def granted(self) -> list[Request]:
+        return [r for r, state in self.requests.items() if state == GRANTED]
+
+    def in_state(self, state: str) -> list[Slot]:
+        return [slot for slot, known in self.slots.items() if known == state]
+
+    # -- invariants ------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Everything that must be true between two events."""
+        self._check_the_limit()
+        for pool in self.db.pools.values():
+            self._check_pool(pool)
+        for tenant in self.db.tenants.values():
+            self._check_tenant(tenant)
+            self._check_ranking(tenant)
+            if tenant.queue:
+                self._check_nobody_waits_in_vain(tenant)
+
+    def _check_the_limit(self) -> None:
+        db, limits = self.db, self.db.limits
+        alive = [slot for slot, state in self.slots.items() if state != GONE]
+        assert db.used == len(alive)
+        assert db.used <= max(limits.capacity, self.used), "grew above the capacity"
+        self.used = db.used
+        on_their_way = [slot for slot in alive if slot.heir is not None]
+        assert all(slot.state in (OPENING, CLOSING) for slot in on_their_way)
+        assert {s for s in alive if s.state == OPENING} <= set(on_their_way)
+        assert db.connecting == len(on_their_way) <= limits.connect_concurrency
+        assert sum(len(pool.slots) for pool in db.pools.values()) == len(alive)
+        assert len(db.ranking) == sum(tenant in db.ranking for tenant in db.tenants.values())
+
+    def _check_pool(self, pool: Pool) -> None:
+        mine = Counter(slot.state for slot in self.slots if slot.pool is pool)
+        assert Counter(slot.state for slot in pool.slots) == mine - Counter({GONE: mine[GONE]})
+        assert pool.opening == mine[OPENING]
+        assert pool.closing == mine[CLOSING]
+        assert set(pool.idle) == {slot for slot in pool.slots if slot.state == IDLE}
+        assert pool.open == mine[IDLE] + mine[IN_USE] + mine[RESETTING]
+        assert list(pool.tenants) == [t for t in self.db.tenants.values() if t.pool is pool]
+        assert len(pool.ranking) == sum(tenant in pool.ranking for tenant in pool.tenants)
+        assert not pool.warming or pool.opening or pool in self.db._warming, "never warm"
+
+    def _check_tenant(self, tenant: Tenant) -> None:
+        mine = [r for r in self.requests if r.tenant is tenant]
+        leases = [r for r in mine if r.state == GRANTED]
+        assert tenant.in_use == len(leases) <= tenant.limits.ceiling
+        assert {r.slot for r in leases} == {
+            s for s in tenant.pool.slots if s.request is not None and s.request.tenant is tenant
+        }
+        assert set(tenant.queue) == {r for r in mine if r.state == WAITING}
+        assert len(tenant.queue) <= tenant.limits.max_waiting
+        assert tenant.pending == sum(slot.heir is tenant for slot in self.slots)
+        assert not (tenant.queue and (tenant.draining or self.db.closing)), "waits for a drain"
+
+    def _check_ranking(self, tenant: Tenant) -> None:
+        db, pool, limits = self.db, tenant.pool, tenant.limits
+        may_use_its_pool = bool(tenant.queue) and tenant.in_use < limits.ceiling
+        assert (tenant in pool.ranking) == may_use_its_pool
+        covered = len(tenant.queue) <= tenant.pending
+        needs = may_use_its_pool and not covered and tenant.claim < limits.ceiling
+        if needs and pool.breaker.allows(self.now):
+            assert tenant in db.ranking, "forgotten in the queue"
+        for ranking in (db.ranking, pool.ranking):
+            if tenant in ranking:
+                assert needs or ranking is pool.ranking
+                assert ranking.key(tenant) == tenant.rank()
+
+    def _check_nobody_waits_in_vain(self, tenant: Tenant) -> None:
+        db, pool = self.db, tenant.pool
+        outranked = any(t.standing() != OVERFLOW for t in db.ranking)
+        if tenant.in_use < tenant.limits.cap:
+            assert not pool.idle, "waits beside an idle connection"
+        elif tenant in pool.ranking and not outranked:
+            assert not pool.idle, "may not have its overflow"
+        if not pool.slots:
+            for breaker in (pool.breaker, db.breaker):
+                assert not self._is_shut(breaker), "waits behind an open breaker"
+        if tenant in db.ranking and self._may_connect(pool):
+            assert db.used >= db.limits.capacity, "waits beside spare capacity"
+            if tenant.standing() != OVERFLOW:
+                assert not self._victims(tenant), "waits beside a connection it could evict"
+
+    def _may_connect(self, pool: Pool) -> bool:
+        db = self.db
+        breakers_allow = pool.breaker.allows(self.now) and db.breaker.allows(self.now)
+        return breakers_allow and db.connecting < db.limits.connect_concurrency
+
+    def _victims(self, tenant: Tenant) -> list[Slot]:
+        urgent = tenant.standing() == BELOW_GUARANTEE
+        age = -inf if urgent else self.db.limits.min_connection_age
+        return [slot for slot in self.in_state(IDLE) if slot.opened_at + age <= self.now]
+
+    def _is_shut(self, breaker: Breaker) -> bool:
+        return breaker.state == OPEN and self.now < breaker.retry_at

@@ -1,0 +1,243 @@
+"""All events in any order: after each of them the model must agree with the core.
+
+``HYPOTHESIS_PROFILE=deep`` tries many more, and new ones every time.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from tenantpool.core.actions import Actions
+from tenantpool.core.database import Database
+from tenantpool.core.limits import BreakerLimits, DatabaseLimits, TenantLimits
+from tenantpool.core.request import GRANTED, WAITING, Request
+from tenantpool.core.slot import CLOSING, GONE, OPENING, RESETTING, Slot
+from tenantpool.core.tenant import Tenant
+from tests.core.model import Model
+
+POOLS = {"a": "a", "b": "b", "c": "c", "x": "shared", "y": "shared", "z": "shared"}
+NAMES = st.sampled_from(sorted(POOLS))
+TENANT_BREAKER = BreakerLimits(failures=2, window=6, backoff=0.5, backoff_max=2.0)
+DATABASE_BREAKER = BreakerLimits(failures=2, window=6, backoff=0.2, backoff_max=1.0)
+NUMBERS = st.integers(0, 1000)
+
+TIERS = st.builds(
+    TenantLimits,
+    tier=st.just("any"),
+    cap=st.integers(1, 3),
+    min_size=st.sampled_from([0, 0, 1, 3]),
+    guarantee=st.integers(0, 1),
+    weight=st.sampled_from([1.0, 3.0]),
+    overflow=st.sampled_from([0, 0, 1, 2]),
+    max_waiting=st.integers(1, 4),
+    rate=st.sampled_from([None, None, None, 2.0]),
+    burst=st.integers(1, 3),
+    max_lease=st.sampled_from([None, 3.0]),
+    max_idle=st.sampled_from([1.0, 600.0]),
+    pool_idle=st.sampled_from([1.5, 1800.0]),
+    max_lifetime=st.sampled_from([2.0, 3600.0]),
+    leak_after=st.sampled_from([None, 1.0]),
+    leak_revoke=st.booleans(),
+    reset_always=st.booleans(),
+    breaker=st.just(TENANT_BREAKER),
+)
+DATABASES = st.builds(
+    DatabaseLimits,
+    capacity=st.integers(1, 6),
+    connect_concurrency=st.integers(1, 3),
+    min_connection_age=st.sampled_from([0.0, 0.1, 1.0]),
+    quantum_factor=st.sampled_from([0.0, 50.0]),
+    breaker=st.just(DATABASE_BREAKER),
+)
+
+
+class EveryEvent(RuleBasedStateMachine):
+    """A shell that does things in any order, and a model that looks on."""
+
+    @initialize(limits=DATABASES, tiers=st.lists(TIERS, min_size=len(POOLS), max_size=len(POOLS)))
+    def begin(self, limits: DatabaseLimits, tiers: list[TenantLimits]) -> None:
+        self.db = Database("main", limits)
+        self.tiers = dict(zip(POOLS, tiers, strict=True))
+        self.model = Model(self.db)
+
+    @property
+    def now(self) -> float:
+        return self.model.now
+
+    def took(self, actions: Actions) -> None:
+        self.model.took(actions)
+        assert not self.db._actions, "actions left behind"
+
+    def tenant(self, name: str) -> Tenant:
+        return self.db.tenant(self.now, name, self.tiers[name], POOLS[name], POOLS[name])
+
+    # -- callers ---------------------------------------------------------------------------------
+
+    @rule(name=NAMES, priority=st.integers(0, 2), times=st.integers(1, 3))
+    def ask(self, name: str, priority: int, times: int) -> None:
+        for _ in range(times):
+            request = Request(self.tenant(name), priority)
+            self.model.requests[request] = request.state
+            self.took(self.db.request(self.now, request))
+
+    def one_of(self, requests: list[Request], number: int) -> Request:
+        return requests[number % len(requests)]
+
+    @precondition(lambda self: self.model.granted())
+    @rule(number=NUMBERS, healthy=st.sampled_from([True, True, False]))
+    def give_back(self, number: int, healthy: bool) -> None:
+        request = self.one_of(self.model.granted(), number)
+        self.took(self.db.release(self.now, request, healthy=healthy))
+
+    @precondition(lambda self: self.model.granted())
+    @rule(number=NUMBERS)
+    def find_broken(self, number: int) -> None:
+        self.took(self.db.replace(self.now, self.one_of(self.model.granted(), number)))
+
+    @precondition(lambda self: self.model.requests)
+    @rule(number=NUMBERS, event=st.sampled_from(["cancel", "expire", "revoke", "release", "replace"]))
+    def too_late_or_not(self, number: int, event: str) -> None:
+        request = self.one_of(list(self.model.requests), number)
+        self.took(getattr(self.db, event)(self.now, request))
+
+    @precondition(lambda self: self.model.waiting())
+    @rule(number=NUMBERS, event=st.sampled_from(["cancel", "expire"]))
+    def stop_waiting(self, number: int, event: str) -> None:
+        request = self.one_of(self.model.waiting(), number)
+        self.took(getattr(self.db, event)(self.now, request))
+        assert request.state != WAITING
+
+    # -- connections -----------------------------------------------------------------------------
+
+    def a_slot(self, state: str, number: int) -> Slot:
+        slots = self.model.in_state(state)
+        return slots[number % len(slots)]
+
+    @precondition(lambda self: self.model.in_state(OPENING))
+    @rule(number=NUMBERS, seconds=st.sampled_from([0.001, 0.02, 2.0]))
+    def connect(self, number: int, seconds: float) -> None:
+        self.took(self.db.opened(self.now, self.a_slot(OPENING, number), seconds))
+
+    @precondition(lambda self: self.model.in_state(OPENING))
+    @rule(number=NUMBERS, everywhere=st.booleans(), final=st.sampled_from([False, False, True]))
+    def fail_to_connect(self, number: int, everywhere: bool, final: bool) -> None:
+        slot, error = self.a_slot(OPENING, number), ConnectionError("no")
+        self.took(
+            self.db.open_failed(self.now, slot, error, everywhere=everywhere, final=final)
+        )
+
+    @precondition(lambda self: self.model.in_state(CLOSING))
+    @rule(number=NUMBERS)
+    def close(self, number: int) -> None:
+        self.took(self.db.closed(self.now, self.a_slot(CLOSING, number)))
+
+    @precondition(lambda self: self.model.in_state(RESETTING))
+    @rule(number=NUMBERS, healthy=st.booleans())
+    def wipe(self, number: int, healthy: bool) -> None:
+        self.took(self.db.cleaned(self.now, self.a_slot(RESETTING, number), healthy=healthy))
+
+    # -- the operator ----------------------------------------------------------------------------
+
+    @rule(capacity=st.integers(0, 7))
+    def set_capacity(self, capacity: int) -> None:
+        self.took(self.db.set_capacity(self.now, capacity))
+
+    @rule(name=NAMES)
+    def drain(self, name: str) -> None:
+        self.took(self.db.drain(self.now, self.tenant(name)))
+
+    @rule(name=NAMES)
+    def resume(self, name: str) -> None:
+        self.db.resume(self.tenant(name))
+
+    @rule(name=NAMES, event=st.sampled_from(["evict", "warm", "warm", "reset_breaker"]))
+    def tend(self, name: str, event: str) -> None:
+        self.took(getattr(self.db, event)(self.now, self.tenant(name)))
+
+    @rule(really=st.integers(0, 9))
+    def lose_the_database(self, really: int) -> None:
+        if not really:
+            self.took(self.db.unreachable(self.now, ConnectionError("gone")))
+
+    @rule(really=st.integers(0, 19))
+    def shut_down(self, really: int) -> None:
+        if not really:
+            self.took(self.db.shutdown(self.now))
+
+    # -- time ------------------------------------------------------------------------------------
+
+    @rule(seconds=st.sampled_from([0.001, 0.05, 0.2, 1.0, 3.0, 5000.0]))
+    def pass_time(self, seconds: float) -> None:
+        self.model.now += seconds
+        if self.model.wakes and min(self.model.wakes) <= self.now:
+            self.model.wakes = [when for when in self.model.wakes if when > self.now]
+            self.took(self.db.wake(self.now))
+        self.model.check()
+
+    @rule()
+    def sweep(self) -> None:
+        for pool in list(self.db.pools.values()):
+            self.took(self.db.sweep(self.now, pool))
+
+    # -- the end ---------------------------------------------------------------------------------
+
+    def teardown(self) -> None:
+        if hasattr(self, "db"):
+            self.everybody_is_served()
+            self.nothing_is_left()
+
+    def perform_everything(self) -> None:
+        for slot in self.model.in_state(OPENING):
+            self.took(self.db.opened(self.now, slot, 0.01))
+        for slot in self.model.in_state(RESETTING):
+            self.took(self.db.cleaned(self.now, slot))
+        for slot in self.model.in_state(CLOSING):
+            self.took(self.db.closed(self.now, slot))
+
+    def everybody_is_served(self) -> None:
+        """If all goes well from now on, whoever waits gets a connection."""
+        self.took(self.db.set_capacity(self.now, max(1, self.db.limits.capacity)))
+        waiting = self.model.waiting()
+        for _ in range(100):
+            if not any(request.state == WAITING for request in waiting):
+                break
+            self.perform_everything()
+            for request in self.model.granted():
+                self.took(self.db.release(self.now, request))
+            self.pass_time(0.05)
+        assert not any(request.state == WAITING for request in waiting), "waits for ever"
+
+    def nothing_is_left(self) -> None:
+        self.took(self.db.shutdown(self.now))
+        for request in self.model.granted():
+            self.took(self.db.cancel(self.now, request))
+        self.perform_everything()
+        self.perform_everything()
+        assert not self.model.waiting()
+        assert self.model.in_state(GONE) == list(self.model.slots)
+        assert self.db.used == self.db.connecting == len(self.db.ranking) == 0
+        for name in list(self.db.tenants):
+            self.db.resume(self.tenant(name))
+        self.pass_time(1e4)
+        self.sweep()
+        assert not self.db.tenants
+        assert not self.db.pools
+
+
+DEEP = os.environ.get("HYPOTHESIS_PROFILE") == "deep"
+
+TestEveryEvent = EveryEvent.TestCase
+TestEveryEvent.settings = settings(
+    max_examples=5000 if DEEP else 250,
+    stateful_step_count=60,
+    derandomize=not DEEP,
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+TestEveryEvent.pytestmark = [pytest.mark.filterwarnings("default")]

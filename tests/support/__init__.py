@@ -1,0 +1,1 @@
+"""What tests share: a server, databases, a sampler of connections, faults, checks for leaks."""
