@@ -74,7 +74,7 @@ class Signal:
 
     def wait(self, timeout: float) -> bool:
         """Wait for the signal for at most *timeout* seconds. Return whether it was given."""
-        return self._latch.acquire(timeout=max(0.0, timeout))
+        return self._latch.acquire(timeout=min(max(0.0, timeout), threading.TIMEOUT_MAX))
 
 
 class AsyncAlarm:
@@ -156,6 +156,44 @@ class Crew:
     def join(self) -> None:
         """Wait until the jobs under way have ended; drop those that have not begun."""
         self._executor.shutdown(wait=True, cancel_futures=True)
+
+
+class AsyncCompanion:
+    """One job that runs beside the application until it is told to end."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, job: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Start *job*. Does not block."""
+        self._task = asyncio.create_task(job(), name=self._name)
+
+    async def join(self) -> None:
+        """Wait until the job has ended; it must have been told to."""
+        if self._task is not None:
+            await self._task
+
+
+class Companion:
+    """One job that runs beside the application until it is told to end.
+
+    Its thread is a daemon: an application that forgets to close its manager can still exit.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._thread: threading.Thread | None = None
+
+    def start(self, job: Callable[[], None]) -> None:
+        """Start *job*. Does not block."""
+        self._thread = threading.Thread(target=job, name=self._name, daemon=True)
+        self._thread.start()
+
+    def join(self) -> None:
+        """Wait until the job has ended; it must have been told to."""
+        if self._thread is not None:
+            self._thread.join()
 
 
 def _raise_in_thread(job: Future[None]) -> None:

@@ -49,18 +49,14 @@ WORDS = {
     "anext": "next",
     "asynccontextmanager": "contextmanager",
     "enter_async_context": "enter_context",
-    "push_async_callback": "callback",
-    "push_async_exit": "push",
     # asyncio and its counterparts among threads (ruff removes the import that is not used).
     "import asyncio": "import threading\nimport time",
     "asyncio.Condition": "threading.Condition",
     "asyncio.Event": "threading.Event",
     "asyncio.Lock": "threading.Lock",
-    "asyncio.Semaphore": "threading.Semaphore",
     "asyncio.sleep": "time.sleep",
-    # Modules of psycopg_pool.
+    # A module of psycopg_pool.
     "pool_async": "pool",
-    "sched_async": "sched",
 }
 
 _MARKED = re.compile(r" *if (?P<branch>True|False):  # ASYNC\n")

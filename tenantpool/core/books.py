@@ -31,8 +31,10 @@ class Books:
     def __init__(self, name: str, limits: DatabaseLimits) -> None:
         self.name = name
         self.limits = limits
-        self.used = 0
+        self.slots: dict[Slot, None] = {}
         """Slots that are not gone: what the capacity limits."""
+        self.leaving = 0
+        """Slots that are being closed."""
         self.connecting = 0
         """Connects under way, and slots that are being closed to make room for one."""
         self.connect_time = _FIRST_CONNECT_GUESS
@@ -55,6 +57,16 @@ class Books:
             f" {len(self.pools)} pools, {waiting} waiting, breaker {self.breaker.state}>"
         )
 
+    @property
+    def used(self) -> int:
+        """Slots that are not gone."""
+        return len(self.slots)
+
+    @property
+    def surplus(self) -> int:
+        """Slots above the capacity that are not being closed yet."""
+        return len(self.slots) - self.leaving - self.limits.capacity
+
     def tenant(
         self,
         now: float,
@@ -76,18 +88,26 @@ class Books:
             pool.attach(tenant)
         return tenant
 
-    def _forget(self, tenant: Tenant) -> None:
-        """Drop an idle tenant, and its pool once that is empty."""
-        pool = tenant.pool
-        tenant.forgotten = tenant.guarded = True
-        del self.tenants[tenant.name]
-        pool.detach(tenant)
+    def _forget(self, now: float, pool: Pool, tenants: list[Tenant]) -> None:
+        """Drop idle *tenants* of *pool*, and the pool once that is empty."""
+        for tenant in tenants:
+            tenant.forgotten = tenant.guarded = True
+            del self.tenants[tenant.name]
+            self._actions.append(Forgotten(tenant))
+        pool.detach(tenants)
         if not pool.tenants:
             del self.pools[pool.key]
             self.victims.forget(pool)
-            if not pool.breaker.pristine:
-                self.breakers[pool.key] = pool.breaker
-        self._actions.append(Forgotten(tenant))
+            self._keep_breaker(now, pool)
+
+    def _keep_breaker(self, now: float, pool: Pool) -> None:
+        """A back-off outlives its pool; those that are over make room."""
+        self.breakers[pool.key] = pool.breaker
+        while self.breakers:
+            oldest = next(iter(self.breakers))
+            if not self.breakers[oldest].is_over(now):
+                break
+            del self.breakers[oldest]
 
     def _flush(self) -> Actions:
         actions = self._actions
@@ -101,9 +121,8 @@ class Books:
     def _open(self, now: float, tenant: Tenant) -> None:
         """Make a slot for *tenant*."""
         slot = Slot(tenant.pool, tenant)
-        self.used += 1
         self.connecting += 1
-        slot.pool.slots[slot] = None
+        self.slots[slot] = slot.pool.slots[slot] = None
         slot.pool.opening += 1
         slot.pool.breaker.begin()
         self.breaker.begin()
@@ -123,6 +142,7 @@ class Books:
             slot.pool.idle.pop(slot, None)
         slot.become(CLOSING)
         slot.pool.closing += 1
+        self.leaving += 1
         if heir is not None:
             slot.heir = heir
             self.connecting += 1
@@ -133,6 +153,7 @@ class Books:
     def _closed(self, slot: Slot) -> None:
         """A closing slot's backend is gone."""
         slot.pool.closing -= 1
+        self.leaving -= 1
         if slot.heir is not None:
             self.connecting -= 1
             self._disinherit(slot)
@@ -141,8 +162,7 @@ class Books:
     def _drop(self, slot: Slot) -> None:
         """The slot does not exist any more."""
         slot.become(GONE)
-        del slot.pool.slots[slot]
-        self.used -= 1
+        del self.slots[slot], slot.pool.slots[slot]
 
     def _disinherit(self, slot: Slot) -> Tenant:
         heir = slot.heir
@@ -175,6 +195,7 @@ class Books:
         request.state = state
         held = now - request.granted_at
         tenant = request.tenant
+        tenant.last_used = tenant.pool.last_used = now
         tenant.in_use -= 1
         tenant.counters.held += held
         tenant.mean_hold += SMOOTHING * (held - tenant.mean_hold)

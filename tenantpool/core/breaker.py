@@ -50,10 +50,9 @@ class Breaker:
     def __repr__(self) -> str:
         return f"<Breaker {self.state}, {self._in_a_row} failures in a row>"
 
-    @property
-    def pristine(self) -> bool:
-        """Nothing has failed lately: forgetting this breaker loses nothing."""
-        return self.state == CLOSED and self._failed == 0 and self._backoff == self.limits.backoff
+    def is_over(self, now: float) -> bool:
+        """Its longest back-off has passed since it last opened: it may be forgotten."""
+        return now > self.retry_at + self.limits.backoff_max
 
     def allows(self, now: float) -> bool:
         """Whether a connect may start now (when not closed, it would be the probe)."""

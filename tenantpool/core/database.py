@@ -88,23 +88,30 @@ class Database(Scheduler):
         if not healthy:
             tenant.counters.lost += 1
             self._close(slot)
-        elif tenant.draining or self._is_worn(now, slot):
+        elif tenant.draining or self._has_to_go(now, slot):
             self._close(slot)
         elif tenant.limits.reset_always:
             slot.become(RESETTING)
             self._actions.append(Reset(slot))
         else:
             self._reuse(now, slot)
+            return self._flush()
+        self._make_up(now, tenant)
         return self._flush()
 
     def replace(self, now: float, request: Request) -> Actions:
         """The connection was found broken before its first use: wait in its place for another."""
-        counters = request.tenant.counters
-        slot = self._end_lease(now, request, NEW)
-        counters.lost += 1
-        counters.leases -= 1
-        self._close(slot)
-        self._enqueue(now, request)
+        if request.state != GRANTED:
+            return ()
+        tenant = request.tenant
+        tenant.counters.lost += 1
+        tenant.counters.leases -= 1
+        self._close(self._end_lease(now, request, NEW))
+        if tenant.draining or self.closing:
+            self._refuse(now, request, explain.draining(self, tenant))
+        else:
+            self._enqueue(now, request)
+        self._make_up(now, tenant)
         return self._flush()
 
     def revoke(self, now: float, request: Request) -> Actions:
@@ -127,10 +134,10 @@ class Database(Scheduler):
         slot.opened_at = slot.free_since = now
         slot.expires_at = now + self._lifetime(pool)
         slot.quantum_ends = now + self.quantum
-        if self.closing or self.used > self.limits.capacity:
+        if self._has_to_go(now, slot):
             self._close(slot)
         else:
-            self.victims.opened(slot)
+            self.victims.opened(now, slot)
             self._settle(now, slot)
             self._want_warm(pool)
         self._dispatch(now)
@@ -151,7 +158,8 @@ class Database(Scheduler):
         self._drop(slot)
         if everywhere:
             pool.breaker.abandon(now)
-            self._failed(now, self.breaker, self.name, error)
+            self._rank_all(pool)
+            self._failed_everywhere(now, error)
         else:
             self._recovered(self.breaker, self.name)
             if self._failed(now, pool.breaker, pool.name, error):
@@ -159,8 +167,7 @@ class Database(Scheduler):
         if final and not pool.open:
             for tenant in list(pool.ranking):
                 self._refuse_all(now, tenant, explain.connect_failed, error)
-        for hit in list(self.pools.values()) if everywhere else [pool]:
-            self._give_up(now, hit)
+        self._give_up(now, pool)
         self._dispatch(now)
         self._report_warmed(pool)
         return self._flush()
@@ -175,7 +182,7 @@ class Database(Scheduler):
     def cleaned(self, now: float, slot: Slot, *, healthy: bool = True) -> Actions:
         """A returned connection's session has been wiped; or could not be, if not *healthy*."""
         slot.tenant = None
-        if not healthy or self._is_worn(now, slot):
+        if not healthy or self._has_to_go(now, slot):
             self._close(slot)
         else:
             self._reuse(now, slot)
@@ -186,8 +193,7 @@ class Database(Scheduler):
     def set_capacity(self, now: float, capacity: int) -> Actions:
         """Change the limit. Above it, idle connections close now and the others as they return."""
         self.limits = replace(self.limits, capacity=capacity)
-        surplus = self.used - capacity - sum(pool.closing for pool in self.pools.values())
-        for _ in range(surplus):
+        for _ in range(self.surplus):
             slot = self.victims.choose(now, urgent=True)
             if slot is None:
                 break
@@ -199,14 +205,15 @@ class Database(Scheduler):
         """Refuse the tenant's requests, and close what it holds as it comes back."""
         tenant.draining = tenant.guarded = True
         self._refuse_all(now, tenant, explain.draining)
-        if all(t.draining for t in tenant.pool.tenants):
+        tenant.pool.sum_up()
+        if tenant.pool.draining:
             self._evict_idle(tenant.pool)
         self._dispatch(now)
         return self._flush()
 
     def resume(self, tenant: Tenant) -> None:
         """End a drain."""
-        tenant.draining = False
+        tenant.draining = tenant.pool.draining = False
         tenant.guarded = self.closing or tenant.bucket is not None
 
     def evict(self, now: float, tenant: Tenant) -> Actions:
@@ -234,7 +241,8 @@ class Database(Scheduler):
     def unreachable(self, now: float, error: BaseException) -> Actions:
         """The database could not be asked for its capacity: nobody may connect for a while."""
         while self.breaker.state == CLOSED:
-            self._failed(now, self.breaker, self.name, error)
+            self._failed_everywhere(now, error)
+        self._dispatch(now)
         return self._flush()
 
     def shutdown(self, now: float) -> Actions:
@@ -266,8 +274,8 @@ class Database(Scheduler):
             self._revoke(now, request)
         for slot in upkeep.stale(now, pool):
             self._close(slot)
-        for tenant in upkeep.forgotten(now, pool):
-            self._forget(tenant)
+        if forgotten := upkeep.forgotten(now, pool):
+            self._forget(now, pool, forgotten)
         if pool.live:
             self._want_warm(pool)
         self._dispatch(now)
@@ -307,6 +315,7 @@ class Database(Scheduler):
         request.tenant.counters.revoked += 1
         self._close(slot, revoked=True)
         self._actions.append(Notice("revoked", {"request": request}))
+        self._make_up(now, request.tenant)
 
     def _report_leak(self, now: float, request: Request) -> None:
         if not request.leak_reported:
@@ -320,11 +329,18 @@ class Database(Scheduler):
         """Seconds that the next connection of *pool* may live: spread evenly, without chance."""
         self.opens += 1
         spread = _LIFETIME_SPREAD * (self.opens * _GOLDEN_RATIO % 1.0)
-        return min(t.limits.max_lifetime for t in pool.tenants) * (1.0 - spread)
+        return pool.max_lifetime * (1.0 - spread)
 
     def _rank_all(self, pool: Pool) -> None:
-        for tenant in pool.tenants:
+        """The breaker of *pool* may have changed its mind."""
+        for tenant in list(pool.ranking):
             self._rank(tenant)
+
+    def _failed_everywhere(self, now: float, error: BaseException) -> None:
+        """The database could not be reached: if that opens its breaker, all pools give up."""
+        if self._failed(now, self.breaker, self.name, error):
+            for pool in self.pools.values():
+                self._give_up(now, pool)
 
     def _failed(self, now: float, breaker: Breaker, of: str, error: BaseException) -> bool:
         """Count a failed connect. Return whether it opened the breaker."""

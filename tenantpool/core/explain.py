@@ -18,8 +18,6 @@ from tenantpool.errors import (
     TenantLimit,
 )
 
-from .breaker import CLOSED
-
 if TYPE_CHECKING:
     from .books import Books
     from .breaker import Breaker
@@ -62,7 +60,7 @@ def queue_full(db: Books, tenant: Tenant) -> Refused:
 
 def blocked(db: Books, tenant: Tenant, now: float) -> Refused:
     """A breaker does not let anybody connect."""
-    breaker, of = _open_breaker(db, tenant.pool)
+    breaker, of = _open_breaker(db, tenant.pool, now)
     return BreakerOpen(
         tenant.name,
         f"connects to {of} failed too often, the breaker is {breaker.state}",
@@ -98,7 +96,7 @@ def timed_out(db: Books, tenant: Tenant) -> Refused:
             holders={tenant.name: tenant.in_use},
             cause=cause,
         )
-    if tenant.pending or cause is not None or db.used < db.limits.capacity:
+    if not tenant.needs or cause is not None or db.used < db.limits.capacity:
         return ConnectTimeout(
             tenant.name,
             f"no connection to {tenant.pool.name} could be opened in time"
@@ -118,7 +116,7 @@ def timed_out(db: Books, tenant: Tenant) -> Refused:
 
 def holders(db: Books) -> Mapping[str, int]:
     """Connections in use per tenant, the largest first."""
-    requests = (slot.request for pool in db.pools.values() for slot in pool.slots)
+    requests = (slot.request for slot in db.slots)
     counts = Counter(request.tenant.name for request in requests if request is not None)
     return dict(counts.most_common(_MOST_HOLDERS))
 
@@ -129,10 +127,10 @@ def _retry_after(tenant: Tenant) -> float:
     return max(_SHORTEST_RETRY, (len(tenant.queue) + 1) * tenant.mean_hold / servers)
 
 
-def _open_breaker(db: Books, pool: Pool) -> tuple[Breaker, str]:
-    if db.breaker.state != CLOSED:
-        return db.breaker, f"database {db.name}"
-    return pool.breaker, pool.name
+def _open_breaker(db: Books, pool: Pool, now: float) -> tuple[Breaker, str]:
+    if db.breaker.allows(now):
+        return pool.breaker, pool.name
+    return db.breaker, f"database {db.name}"
 
 
 def _connect_error(db: Books, pool: Pool) -> BaseException | None:

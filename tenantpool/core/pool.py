@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
+from math import inf
 from typing import TYPE_CHECKING
 
 from .breaker import Breaker
@@ -28,10 +29,12 @@ class Pool:
         "cap",
         "closing",
         "demand",
+        "draining",
         "idle",
         "key",
         "last_used",
         "listed",
+        "max_lifetime",
         "min_size",
         "name",
         "opening",
@@ -59,6 +62,10 @@ class Pool:
         """Connections to keep: the largest ``min_size`` of its tenants."""
         self.cap = 0
         """Connections its tenants may use together, without their overflow."""
+        self.max_lifetime = inf
+        """How long a connection may live: the shortest ``max_lifetime`` of its tenants."""
+        self.draining = True
+        """Whether all its tenants are being drained."""
         self.demand = Demand()
         self.listed = 0
         """Idle connections it had when it was last ranked among the victims."""
@@ -84,20 +91,26 @@ class Pool:
     def attach(self, tenant: Tenant) -> None:
         """Let *tenant* share the pool."""
         self.tenants[tenant] = None
-        self._sum_up()
+        self._add(tenant)
 
-    def detach(self, tenant: Tenant) -> None:
-        """*tenant* has been forgotten."""
-        del self.tenants[tenant]
-        self._sum_up()
+    def detach(self, tenants: Iterable[Tenant]) -> None:
+        """*tenants* have been forgotten."""
+        for tenant in tenants:
+            del self.tenants[tenant]
+        self.sum_up()
 
-    def _sum_up(self) -> None:
-        self.min_size = max((t.limits.min_size for t in self.tenants), default=0)
-        self.cap = sum(t.limits.cap for t in self.tenants)
+    def sum_up(self) -> None:
+        """Gather anew what depends on all its tenants."""
+        self.min_size, self.cap, self.max_lifetime, self.draining = 0, 0, inf, True
+        for tenant in self.tenants:
+            self._add(tenant)
 
-    def coldest(self) -> Slot:
-        """The idle connection that has lain longest."""
-        return next(iter(self.idle))
+    def _add(self, tenant: Tenant) -> None:
+        limits = tenant.limits
+        self.min_size = max(self.min_size, limits.min_size)
+        self.cap += limits.cap
+        self.max_lifetime = min(self.max_lifetime, limits.max_lifetime)
+        self.draining = self.draining and tenant.draining
 
     def pick(self, tenant: Tenant) -> Slot:
         """The idle connection for *tenant*, taken out of ``idle``; there must be one.
@@ -111,6 +124,6 @@ class Pool:
             if slot.tenant is tenant:
                 break
         else:
-            slot = self.coldest()
+            slot = next(iter(self.idle))
         del self.idle[slot]
         return slot

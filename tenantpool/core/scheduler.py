@@ -57,8 +57,8 @@ class Scheduler(Books):
     def _rival(self, now: float, slot: Slot, local: Tenant) -> Tenant | None:
         """The tenant of another pool that is to have this slot rather than *local*, if any.
 
-        It must deserve it more, and wait for the end of the slot's quantum, unless it is below
-        its guarantee or its request is more urgent.
+        It must deserve it more, and wait for the end of the slot's quantum, unless it is of a
+        better standing or its request is more urgent.
         """
         rival = self.ranking.best()
         if rival is None or rival.pool is slot.pool or rival.rank() >= local.rank():
@@ -77,9 +77,17 @@ class Scheduler(Books):
             self._close(slot)
         return None
 
-    def _is_worn(self, now: float, slot: Slot) -> bool:
-        """Whether a connection that came back has to go."""
-        return slot.expires_at <= now or self.used > self.limits.capacity or self.closing
+    def _make_up(self, now: float, tenant: Tenant) -> None:
+        """A lease of *tenant* ended, but not its connection came back: it may have another."""
+        if tenant.queue and tenant.in_use < tenant.limits.cap:
+            slot = self._take_idle(now, tenant)
+            if slot is not None:
+                self._serve(now, slot, tenant)
+        self._dispatch(now)
+
+    def _has_to_go(self, now: float, slot: Slot) -> bool:
+        """Whether a connection that is there to be lent must be closed instead."""
+        return slot.expires_at <= now or self.surplus > 0 or slot.pool.draining or self.closing
 
     # -- somebody waits ------------------------------------------------------------------------
 
@@ -175,6 +183,7 @@ class Scheduler(Books):
             pool.live < pool.min_size
             and self.used < self.limits.capacity
             and not self.ranking
+            and not pool.draining
             and not self.closing
             and pool.breaker.state == self.breaker.state == CLOSED
         )
@@ -187,7 +196,7 @@ class Scheduler(Books):
 
 def _is_urgent(rival: Tenant, local: Tenant) -> bool:
     """Whether *rival* need not wait for the quantum that protects *local*."""
-    if rival.standing() == BELOW_GUARANTEE != local.standing():
+    if rival.standing() < local.standing():
         return True
     first, second = rival.queue.best(), local.queue.best()
     return first is not None and second is not None and first.priority > second.priority

@@ -61,4 +61,5 @@ def _is_overdue(held: float, tenant: Tenant) -> bool:
 
 
 def _is_abandoned(now: float, pool: Pool) -> bool:
-    return now - pool.last_used > max(t.limits.pool_idle for t in pool.tenants)
+    longest = max(tenant.limits.pool_idle for tenant in pool.tenants)
+    return now - pool.last_used > longest and not _leases(pool)

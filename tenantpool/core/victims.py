@@ -28,8 +28,9 @@ class Victims:
     def __repr__(self) -> str:
         return f"<Victims: {len(self._ranking)} pools, {len(self._young)} young connections>"
 
-    def opened(self, slot: Slot) -> None:
+    def opened(self, now: float, slot: Slot) -> None:
         """A connection begins its ``min_connection_age``."""
+        self._ripen(now)
         self._young.append(slot)
 
     def list(self, pool: Pool) -> None:
@@ -49,13 +50,14 @@ class Victims:
         """
         self._ripen(now)
         while (pool := self._ranking.best()) is not None:
-            if not pool.idle or not self._is_ripe(pool.coldest(), now):
+            coldest = next((slot for slot in pool.idle if self._is_ripe(slot, now)), None)
+            if coldest is None:
                 self.forget(pool)
                 continue
             ranked = self._ranking.key(pool)
             self.list(pool)
             if self._ranking.key(pool) <= ranked:
-                return pool.coldest()
+                return coldest
         if urgent:
             return next((slot for slot in self._young if slot.state == IDLE), None)
         return None

@@ -12,12 +12,13 @@ from typing import Any, Self
 from psycopg import AsyncConnection
 from psycopg.abc import Params, QueryNoTemplate
 
-from tenantpool.concurrency import AsyncAlarm, AsyncCrew, AsyncLock
+from tenantpool.concurrency import AsyncAlarm, AsyncCompanion, AsyncLock
 from tenantpool.config import Settings
 from tenantpool.core.tenant import Tenant
 from tenantpool.errors import LeaseEnded, ManagerClosed
 from tenantpool.manager import forks
 from tenantpool.manager.health import Health, assess
+from tenantpool.manager.journal import logger
 from tenantpool.manager.result import Result
 from tenantpool.manager.stats import ManagerStats, snapshot
 
@@ -102,10 +103,10 @@ class AsyncManager:
         self._state = "open"
         self._lock = AsyncLock()
         self._alarm = AsyncAlarm()
-        self._ticker = AsyncCrew(1, "tenantpool-ticker")
+        self._ticker = AsyncCompanion("tenantpool-ticker")
         self._shells = {name: self._make_shell(name) for name in self.settings.databases}
         forks.watch(self)
-        self._ticker.run(self._keep_up)
+        self._ticker.start(self._keep_up)
         try:
             for answer in [shell.start() for shell in self._shells.values()]:
                 await answer.wait(_LONGEST_START)
@@ -315,6 +316,8 @@ class AsyncManager:
         """This process is a fork of the one that opened the manager."""
         self._state = "of the parent process: make one in each process"
         self._seats.clear()
+        for shell in self._shells.values():
+            shell.disown()
 
     def _ring_at(self, when: float) -> None:
         """Let the ticker look after the cores at *when*, if it would do so later."""
@@ -330,12 +333,22 @@ class AsyncManager:
         while self.is_open:
             await self._alarm.wait(min(self._wake_at, sweep_at) - monotonic())
             now = monotonic()
-            if now >= self._wake_at:
-                with self._lock:
-                    self._wake_at = inf
-                for shell in self._shells.values():
-                    shell.step(shell.core.wake)
-            if now >= sweep_at:
-                sweep_at = now + self.settings.sweep_interval
-                for shell in self._shells.values():
-                    shell.sweep()
+            try:
+                if now >= self._wake_at:
+                    self._wake()
+                if now >= sweep_at:
+                    sweep_at = now + self.settings.sweep_interval
+                    self._sweep()
+            except Exception:
+                # Without a clock, waiters of every tenant could wait for ever.
+                logger.exception("upkeep failed, going on")
+
+    def _wake(self) -> None:
+        with self._lock:
+            self._wake_at = inf
+        for shell in self._shells.values():
+            shell.step(shell.core.wake)
+
+    def _sweep(self) -> None:
+        for shell in self._shells.values():
+            shell.sweep()

@@ -13,12 +13,13 @@ from typing import Any, Self
 from psycopg import Connection
 from psycopg.abc import Params, QueryNoTemplate
 
-from tenantpool.concurrency import Alarm, Crew, Lock
+from tenantpool.concurrency import Alarm, Companion, Lock
 from tenantpool.config import Settings
 from tenantpool.core.tenant import Tenant
 from tenantpool.errors import LeaseEnded, ManagerClosed
 from tenantpool.manager import forks
 from tenantpool.manager.health import Health, assess
+from tenantpool.manager.journal import logger
 from tenantpool.manager.result import Result
 from tenantpool.manager.stats import ManagerStats, snapshot
 
@@ -103,10 +104,10 @@ class Manager:
         self._state = "open"
         self._lock = Lock()
         self._alarm = Alarm()
-        self._ticker = Crew(1, "tenantpool-ticker")
+        self._ticker = Companion("tenantpool-ticker")
         self._shells = {name: self._make_shell(name) for name in self.settings.databases}
         forks.watch(self)
-        self._ticker.run(self._keep_up)
+        self._ticker.start(self._keep_up)
         try:
             for answer in [shell.start() for shell in self._shells.values()]:
                 answer.wait(_LONGEST_START)
@@ -314,6 +315,8 @@ class Manager:
         """This process is a fork of the one that opened the manager."""
         self._state = "of the parent process: make one in each process"
         self._seats.clear()
+        for shell in self._shells.values():
+            shell.disown()
 
     def _ring_at(self, when: float) -> None:
         """Let the ticker look after the cores at *when*, if it would do so later."""
@@ -329,12 +332,22 @@ class Manager:
         while self.is_open:
             self._alarm.wait(min(self._wake_at, sweep_at) - monotonic())
             now = monotonic()
-            if now >= self._wake_at:
-                with self._lock:
-                    self._wake_at = inf
-                for shell in self._shells.values():
-                    shell.step(shell.core.wake)
-            if now >= sweep_at:
-                sweep_at = now + self.settings.sweep_interval
-                for shell in self._shells.values():
-                    shell.sweep()
+            try:
+                if now >= self._wake_at:
+                    self._wake()
+                if now >= sweep_at:
+                    sweep_at = now + self.settings.sweep_interval
+                    self._sweep()
+            except Exception:
+                # Without a clock, waiters of every tenant could wait for ever.
+                logger.exception("upkeep failed, going on")
+
+    def _wake(self) -> None:
+        with self._lock:
+            self._wake_at = inf
+        for shell in self._shells.values():
+            shell.step(shell.core.wake)
+
+    def _sweep(self) -> None:
+        for shell in self._shells.values():
+            shell.sweep()

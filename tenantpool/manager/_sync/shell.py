@@ -70,9 +70,15 @@ class Shell:
         self._warmed: dict[Pool, list[Signal]] = {}
         self._stopping = False
         self._learning = False
+        self._disowned = False
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.core!r}>"
+
+    def disown(self) -> None:
+        """This process is a fork: the connections are the parent's, so nothing is done to them."""
+        self.lock = Lock()
+        self._disowned = True
 
     # -- stepping the core ---------------------------------------------------------------------
 
@@ -90,6 +96,8 @@ class Shell:
 
     def perform(self, actions: act.Actions) -> None:
         """Start each of *actions*. Does not block; call it without the lock."""
+        if self._disowned:
+            return
         for action in actions:
             match action:
                 case act.Answer(request):
