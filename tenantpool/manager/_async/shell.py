@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 
 _DRAIN_POLL = 0.02
+_EMPTY_EVERY = 60
+"""A pool without connections can only be forgotten, so every 60th sweep looks at it."""
 
 
 class AsyncShell:
@@ -69,6 +71,7 @@ class AsyncShell:
         self._warmed: dict[Pool, list[AsyncSignal]] = {}
         self._stopping = False
         self._learning = False
+        self._sweeps = 0
         self._disowned = False
 
     def __repr__(self) -> str:
@@ -237,10 +240,13 @@ class AsyncShell:
         """Upkeep, a pool at a time, so that nobody waits for the lock for long."""
         if not self.core.limits.capacity and not self._learning:
             self.start()
+        self._sweeps += 1
+        every = self._sweeps % _EMPTY_EVERY == 0
         with self.lock:
             pools = list(self.core.pools.values())
         for pool in pools:
-            self.step(self.core.sweep, pool)
+            if pool.slots or every:
+                self.step(self.core.sweep, pool)
 
     def leases(self) -> list[AsyncLease]:
         """The leases in use."""

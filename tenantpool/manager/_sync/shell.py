@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 
 _DRAIN_POLL = 0.02
+_EMPTY_EVERY = 60
+"""A pool without connections can only be forgotten, so every 60th sweep looks at it."""
 
 
 class Shell:
@@ -70,6 +72,7 @@ class Shell:
         self._warmed: dict[Pool, list[Signal]] = {}
         self._stopping = False
         self._learning = False
+        self._sweeps = 0
         self._disowned = False
 
     def __repr__(self) -> str:
@@ -238,10 +241,13 @@ class Shell:
         """Upkeep, a pool at a time, so that nobody waits for the lock for long."""
         if not self.core.limits.capacity and not self._learning:
             self.start()
+        self._sweeps += 1
+        every = self._sweeps % _EMPTY_EVERY == 0
         with self.lock:
             pools = list(self.core.pools.values())
         for pool in pools:
-            self.step(self.core.sweep, pool)
+            if pool.slots or every:
+                self.step(self.core.sweep, pool)
 
     def leases(self) -> list[Lease]:
         """The leases in use."""
