@@ -155,6 +155,21 @@ def test_it_ends_with_its_process(data_dir: Path, end: str):
     assert not is_alive(int(pid))
 
 
+def test_the_child_of_a_fork_leaves_it_alone(data_dir: Path):
+    code = (
+        "import os, sys, pathlib\n"
+        "from tenantpool.embedded import EmbeddedPostgres\n"
+        "with EmbeddedPostgres(pathlib.Path(sys.argv[1])) as server:\n"
+        "    if (pid := os.fork()) == 0:\n"
+        "        sys.exit()\n"
+        "    os.waitpid(pid, 0)\n"
+        "    print(server.execute('select 1'))\n"
+    )
+    command = [sys.executable, "-c", code, str(data_dir)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout == "[(1,)]\n", done.stderr
+
+
 def is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import signal
@@ -49,7 +50,7 @@ class EmbeddedPostgres:
     ``version`` is 16 or 18. ``data_dir`` is filled when it does not exist or is empty, and kept at
     the end; without it the data is temporary. ``settings`` are those of postgresql.conf and may be
     changed between two starts. ``durable=True`` makes commits survive a crash of the machine, at
-    their usual price.
+    their usual price. In the child of a fork, ``stop`` and ``close`` leave the server alone.
 
     As root, which PostgreSQL refuses to run as, the server runs as ``nobody``: that account gets
     ``data_dir``, and must be able to reach it. Methods block, and raise EmbeddedError. An object
@@ -75,6 +76,7 @@ class EmbeddedPostgres:
         self._pid_file = self._home / installation.PID_FILE
         self.data_dir = data_dir.absolute() if data_dir else self._home / "data"
         self._process: subprocess.Popen[bytes] | None = None
+        self._owner = os.getpid()
 
     def __repr__(self) -> str:
         state = f"running, pid {self.pid}" if self.running else "stopped"
@@ -143,7 +145,7 @@ class EmbeddedPostgres:
         ``smart`` waits for the clients to leave, ``fast`` ends their sessions, ``immediate`` is
         like a crash: the next start recovers. A server that needs more than STOP_TIMEOUT is killed.
         """
-        if self._process is None:
+        if self._process is None or self._is_inherited:
             return
         self._process.send_signal(SIGNALS[mode])
         try:
@@ -161,10 +163,17 @@ class EmbeddedPostgres:
 
     def close(self) -> None:
         """Stop the server and remove everything temporary. It cannot be started again."""
+        if self._is_inherited:
+            return
         try:
             self.stop()
         finally:
             shutil.rmtree(self._home, ignore_errors=True)
+
+    @property
+    def _is_inherited(self) -> bool:
+        """Whether this is the child of a fork: the server and its files are the parent's."""
+        return os.getpid() != self._owner
 
     def _reap(self) -> None:
         """Forget the process, which has ended or is about to."""
