@@ -85,7 +85,10 @@ class ConfigError(TenantpoolError):
 
 
 class ConfigErrors(ConfigError):
-    """Several mistakes in one configuration: *errors*, one line each; it counts as the first."""
+    """Several mistakes in one configuration; it counts as the first.
+
+    *errors* has them all; as text it is one line for each of the first 50.
+    """
 
     def __init__(self, errors: Sequence[ConfigError]) -> None:
         first = errors[0]
@@ -93,7 +96,9 @@ class ConfigErrors(ConfigError):
         self.errors = tuple(errors)
 
     def __str__(self) -> str:
-        return "\n".join(str(error) for error in self.errors)
+        lines = [str(error) for error in self.errors[:50]]
+        more = len(self.errors) - len(lines)
+        return "\n".join(lines + ([f"... and {more} more"] if more else []))
 
 
 class Refused(TenantpoolError):

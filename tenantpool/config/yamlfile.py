@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ class YamlFile:
         """Read *path*. ConfigError if it cannot be read, is empty, or says anything twice."""
         self.path = str(path)
         self._text = _read(self.path)
+        self._known: dict[int, dict[str, tuple[int, yaml.Node]]] = {}
         try:
             self.values = self._parse()
         except yaml.YAMLError as error:
@@ -30,13 +31,29 @@ class YamlFile:
 
     def line(self, loc: tuple[str, ...]) -> int:
         """The line, from 1, of the value at *loc*, or of the section it should stand in."""
-        node, line = _compose(self._text), 1
+        node, line = self._root, 1
         for part in loc:
-            found = next((pair for pair in _pairs(node) if pair[0].value == part), None)
-            if found is None:
+            if part not in self._keys(node):
                 break
-            line, node = found[0].start_mark.line + 1, found[1]
+            line, node = self._keys(node)[part]
         return line
+
+    @cached_property
+    def _root(self) -> yaml.Node:
+        """Read again, for the lines: only a file with a mistake needs them."""
+        loader = _Loader(self._text)
+        try:
+            root: yaml.Node = loader.get_single_node()
+            return root
+        finally:
+            loader.dispose()
+
+    def _keys(self, node: yaml.Node) -> dict[str, tuple[int, yaml.Node]]:
+        """Where each key of *node* stands, and its value; none if it is no mapping."""
+        if id(node) not in self._known:
+            pairs = node.value if isinstance(node, yaml.MappingNode) else []
+            self._known[id(node)] = {k.value: (k.start_mark.line + 1, v) for k, v in pairs}
+        return self._known[id(node)]
 
     def _parse(self) -> dict[str, Any]:
         loader = _Loader(self._text)
@@ -55,7 +72,7 @@ class YamlFile:
     ) -> dict[str, Any]:
         """What *node* says, with keys that are text: a tenant may be called ``no`` or ``42``.
 
-        yaml's own construction would do, but it lets keys stand twice and takes twice the time.
+        yaml's own construction would let keys stand twice, and make numbers and switches of them.
         *built* are the mappings made so far, as an alias stands for the same one.
         """
         if id(node) in built:
@@ -99,18 +116,3 @@ def _read(path: str) -> str:
         raise ConfigError(path, f"cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ConfigError(path, "is not UTF-8 text") from None
-
-
-def _compose(text: str) -> yaml.Node | None:
-    loader = _Loader(text)
-    try:
-        node: yaml.Node | None = loader.get_single_node()
-        return node
-    finally:
-        loader.dispose()
-
-
-def _pairs(node: yaml.Node | None) -> Iterator[tuple[yaml.Node, yaml.Node]]:
-    """The keys and values of a mapping; nothing for any other node."""
-    if isinstance(node, yaml.MappingNode):
-        yield from node.value

@@ -140,6 +140,15 @@ tenants: {{a: {{tier: pro}}, b: {{tier: pro, database: one}}, c: {{database: two
     )
 
 
+def test_a_capacity_found_out_later_is_checked_against_the_guarantees(load: Load) -> None:
+    made = load(MAIN + "tiers: {pro: {guarantee: 6}}\ntenants: {a: {tier: pro}, b: {tier: pro}}\n")
+    made.check_capacity("main", 12)
+    with pytest.raises(
+        ConfigError, match=r"^databases\.main\.capacity: 11 is less than .* 12 in all"
+    ):
+        made.check_capacity("main", 11)
+
+
 def test_a_guarantee_is_fine_where_the_template_is_off(load: Load) -> None:
     load(MAIN + "template: {enabled: false}\ntiers: {basic: {guarantee: 1}}\n")
 
@@ -174,6 +183,15 @@ def test_several_mistakes_are_all_listed_and_count_as_the_first(load: Load) -> N
     assert caught.value.place == "t.yaml:6: tiers.basic.cap"
 
 
+def test_thousands_of_mistakes_are_counted_and_the_first_are_shown(load: Load) -> None:
+    lines = "".join(f"  t{i}: {{tier: x}}\n" for i in range(2000))
+    with pytest.raises(ConfigErrors) as caught:
+        load(MAIN + "tenants:\n" + lines)
+    assert caught.value.errors[-1].place == "t.yaml:2004: tenants.t1999.tier"
+    shown = str(caught.value).splitlines()
+    assert (len(shown), shown[-1]) == (51, "... and 1950 more")
+
+
 def test_a_mistake_of_the_environment_is_placed_there(complaints: Complaints) -> None:
     (line,) = complaints("tiers: {pro: {cap: 9}}", environ={"TENANTPOOL_TIERS__PRO__CAP": "0"})
     assert line.startswith("environment TENANTPOOL_TIERS__PRO__CAP: should be greater than")
@@ -188,7 +206,7 @@ def test_what_an_environment_name_leaves_missing_is_placed_there(complaints: Com
 def test_a_mistake_in_an_argument_is_placed_there(complaints: Complaints) -> None:
     (line,) = complaints(tiers={"pro": {"cap": 0}})
     assert line.startswith("argument tiers.pro.cap: ")
-    with pytest.raises(ConfigError, match="^argument databases: is missing$"):
+    with pytest.raises(ConfigError, match=r"^argument databases: is missing$"):
         Settings()
 
 

@@ -215,6 +215,11 @@ def test_what_the_conninfo_says_itself_stays() -> None:
     assert (result["dbname"], result["password"]) == ("tenant_acme", "geheim")
 
 
+def test_a_pool_without_a_dbname_is_in_that_of_the_conninfo() -> None:
+    made = settings(conninfo="host=db dbname=admin")
+    assert params(made.conninfo(PoolSpec("main", "")))["dbname"] == "admin"
+
+
 @pytest.mark.parametrize(("seconds", "written"), [(0.1, "2"), (2.1, "3"), (7, "7")])
 def test_a_connect_timeout_is_rounded_up_to_what_libpq_keeps(seconds: float, written: str) -> None:
     made = Settings(databases={"main": {"conninfo": "", "connect_timeout": seconds}})

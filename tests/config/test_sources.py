@@ -113,6 +113,10 @@ def test_anchors_and_merge_keys_work(load: Load) -> None:
     assert [t.schema for t in load(text).tenants.values()] == ["a", "b"]
 
 
+def test_a_section_that_holds_itself_is_an_error(complaints: Complaints) -> None:
+    assert complaints("tenants: &a {acme: *a}")[0].startswith("t.yaml:4: tenants.acme.acme: ")
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -125,6 +129,11 @@ def test_anchors_and_merge_keys_work(load: Load) -> None:
         ),
         ("? [a]\n: b\n", "t.yaml:1: a key must be a name"),
         (MAIN + "    conninfo: ''\n", "t.yaml:4: conninfo stands on line 3 already"),
+        ("tenants: {a: {}, a: {}}\n", "t.yaml:1: a stands on line 1 already"),
+        (
+            "a: !!python/name:os.system x\n",
+            "t.yaml:1: is not YAML: could not determine a constructor",
+        ),
         ("tenants: {}\n", "t.yaml:1: databases: is missing"),
         ("databases: {}\n", "t.yaml:1: databases: "),
     ],
@@ -146,7 +155,7 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
 
 
 def test_a_missing_secrets_folder_is_an_error() -> None:
-    with pytest.raises(ConfigError, match="^secrets folder nowhere: cannot be read: No such file"):
+    with pytest.raises(ConfigError, match=r"^secrets folder nowhere: cannot be read: No such file"):
         Settings.load(secrets_dir="nowhere", environ={})
 
 

@@ -88,7 +88,7 @@ class Model:
             if before == WAITING and after in (GRANTED, REFUSED):
                 assert answers.pop(request, 0) == 1, "somebody sleeps on"
             else:
-                assert answers.pop(request, 0) <= (before in (NEW, GRANTED) != after)
+                assert answers.pop(request, 0) <= (before != after)
             assert (request.slot is not None) == (after == GRANTED)
             assert (request.error is not None) == (after == REFUSED)
             self.requests[request] = after

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -15,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from tenantpool.core.actions import Actions
 from tenantpool.core.database import Database
 from tenantpool.core.limits import BreakerLimits, DatabaseLimits, TenantLimits
-from tenantpool.core.request import GRANTED, WAITING, Request
+from tenantpool.core.request import WAITING, Request
 from tenantpool.core.slot import CLOSING, GONE, OPENING, RESETTING, Slot
 from tenantpool.core.tenant import Tenant
 from tests.core.model import Model
@@ -100,7 +99,9 @@ class EveryEvent(RuleBasedStateMachine):
         self.took(self.db.replace(self.now, self.one_of(self.model.granted(), number)))
 
     @precondition(lambda self: self.model.requests)
-    @rule(number=NUMBERS, event=st.sampled_from(["cancel", "expire", "revoke", "release", "replace"]))
+    @rule(
+        number=NUMBERS, event=st.sampled_from(["cancel", "expire", "revoke", "release", "replace"])
+    )
     def too_late_or_not(self, number: int, event: str) -> None:
         request = self.one_of(list(self.model.requests), number)
         self.took(getattr(self.db, event)(self.now, request))
@@ -127,9 +128,7 @@ class EveryEvent(RuleBasedStateMachine):
     @rule(number=NUMBERS, everywhere=st.booleans(), final=st.sampled_from([False, False, True]))
     def fail_to_connect(self, number: int, everywhere: bool, final: bool) -> None:
         slot, error = self.a_slot(OPENING, number), ConnectionError("no")
-        self.took(
-            self.db.open_failed(self.now, slot, error, everywhere=everywhere, final=final)
-        )
+        self.took(self.db.open_failed(self.now, slot, error, everywhere=everywhere, final=final))
 
     @precondition(lambda self: self.model.in_state(CLOSING))
     @rule(number=NUMBERS)
@@ -240,4 +239,3 @@ TestEveryEvent.settings = settings(
     database=None,
     suppress_health_check=list(HealthCheck),
 )
-TestEveryEvent.pytestmark = [pytest.mark.filterwarnings("default")]
