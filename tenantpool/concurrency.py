@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, ParamSpec
 
@@ -69,7 +70,7 @@ class Signal:
 
     def set(self) -> None:
         """Give the signal. Does not block; only the first call has an effect."""
-        if self._latch.locked():
+        with suppress(RuntimeError):  # it has been given already
             self._latch.release()
 
     def wait(self, timeout: float) -> bool:
@@ -132,11 +133,9 @@ class AsyncCrew:
         task.add_done_callback(self._tasks.discard)
 
     async def join(self) -> None:
-        """Cancel the jobs under way, and wait until they have ended."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Wait until the jobs under way have ended, and those that they start."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
 
 
 class Crew:
@@ -144,18 +143,24 @@ class Crew:
 
     def __init__(self, size: int, name: str) -> None:
         self._name = name
+        self._jobs: set[Future[None]] = set()
         self._executor = ThreadPoolExecutor(size, thread_name_prefix=name)
 
     def __repr__(self) -> str:
-        return f"<Crew {self._name}>"
+        return f"<Crew {self._name}: {len(self._jobs)} at work>"
 
     def run(self, job: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
         """Start *job* when a thread is free. Does not block. A job sees to its own errors."""
-        self._executor.submit(job, *args, **kwargs).add_done_callback(_raise_in_thread)
+        future = self._executor.submit(job, *args, **kwargs)
+        self._jobs.add(future)
+        future.add_done_callback(_raise_in_thread)
+        future.add_done_callback(self._jobs.discard)
 
     def join(self) -> None:
-        """Wait until the jobs under way have ended; drop those that have not begun."""
-        self._executor.shutdown(wait=True, cancel_futures=True)
+        """Wait until the jobs under way have ended, and those that they start."""
+        while jobs := set(self._jobs):
+            wait(jobs)
+        self._executor.shutdown()
 
 
 class AsyncCompanion:
@@ -198,6 +203,6 @@ class Companion:
 
 def _raise_in_thread(job: Future[None]) -> None:
     """Show what a job let escape as any thread's error is shown; an executor would hide it."""
-    if not job.cancelled() and (error := job.exception()) is not None:
+    if (error := job.exception()) is not None:
         args = threading.ExceptHookArgs((type(error), error, error.__traceback__, None))
         threading.excepthook(args)

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from tenantpool.cli import check, size
+from tenantpool.cli import check, demo, size
 from tenantpool.errors import ConfigError, TenantpoolError
 
 __all__ = ["app", "main"]
@@ -39,6 +39,7 @@ app = typer.Typer(
 )
 # To add a command: a file beside this one, and a line here.
 app.command("check-config")(check.check_config)
+app.command("demo")(demo.demo)
 app.add_typer(size.app, name="size")
 
 

@@ -151,16 +151,12 @@ class Books:
         self._actions.append(Close(slot, revoked))
 
     def _closed(self, slot: Slot) -> None:
-        """A closing slot's backend is gone."""
+        """A closing slot's backend is gone, and so is the slot."""
         slot.pool.closing -= 1
         self.leaving -= 1
         if slot.heir is not None:
             self.connecting -= 1
             self._disinherit(slot)
-        self._drop(slot)
-
-    def _drop(self, slot: Slot) -> None:
-        """The slot does not exist any more."""
         slot.become(GONE)
         del self.slots[slot], slot.pool.slots[slot]
 

@@ -147,7 +147,7 @@ class Database(Scheduler):
     def open_failed(
         self, now: float, slot: Slot, error: BaseException, *, everywhere: bool, final: bool
     ) -> Actions:
-        """A connect failed.
+        """A connect failed; what it left on the server is ended, and only then is the slot free.
 
         *everywhere*: the whole database could not be reached, so its own breaker counts it.
         *final*: trying again will not help (no such database, wrong password).
@@ -155,7 +155,7 @@ class Database(Scheduler):
         pool = slot.pool
         heir = self._connected(slot)
         heir.counters.connect_failures += 1
-        self._drop(slot)
+        self._close(slot)
         if everywhere:
             pool.breaker.abandon(now)
             self._rank_all(pool)

@@ -17,7 +17,7 @@ CLOSING: Final = "closing"
 GONE: Final = "gone"
 
 TRANSITIONS: Final = {
-    OPENING: frozenset({IDLE, IN_USE, CLOSING, GONE}),
+    OPENING: frozenset({IDLE, IN_USE, CLOSING}),
     IDLE: frozenset({IN_USE, CLOSING}),
     IN_USE: frozenset({IDLE, IN_USE, RESETTING, CLOSING}),
     RESETTING: frozenset({IDLE, IN_USE, CLOSING}),

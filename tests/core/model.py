@@ -59,13 +59,18 @@ class Model:
 
     # -- the events and what came back -----------------------------------------------------------
 
-    def took(self, actions: Actions) -> None:
-        """An event has returned *actions*: note them, and check everything."""
+    def took(self, actions: Actions, asking: Request | None = None) -> None:
+        """An event has returned *actions*: note them, and check everything.
+
+        Who is *asking* may be answered too: it need not, as it sees what has become of it.
+        """
         answers: Counter[Request] = Counter()
         for action in actions:
             match action:
                 case Open(slot):
                     assert slot not in self.slots
+                    assert not self.db.closing
+                    assert not all(tenant.draining for tenant in slot.pool.tenants)
                     self.slots[slot] = OPENING
                 case Close(slot):
                     assert slot.state == CLOSING
@@ -77,22 +82,27 @@ class Model:
                     answers[request] += 1
                 case WakeAt(when):
                     self.wakes.append(when)
+        if asking is not None:
+            assert answers.pop(asking, 0) <= 1
+            self._follow(asking)
         self._follow_requests(answers)
         self._follow_slots(actions)
         self.check()
 
     def _follow_requests(self, answers: Counter[Request]) -> None:
-        for request, before in self.requests.items():
-            after = request.state
-            assert after == before or after in LIFE_OF_A_REQUEST[before], (before, after)
-            if before == WAITING and after in (GRANTED, REFUSED):
-                assert answers.pop(request, 0) == 1, "somebody sleeps on"
-            else:
-                assert answers.pop(request, 0) <= (before != after)
-            assert (request.slot is not None) == (after == GRANTED)
-            assert (request.error is not None) == (after == REFUSED)
-            self.requests[request] = after
+        for request in self.requests:
+            before, after = self._follow(request)
+            told = before == WAITING and after in (GRANTED, REFUSED)
+            assert answers.pop(request, 0) == told, "somebody sleeps on, or is woken in vain"
         assert not answers, "an answer to nobody"
+
+    def _follow(self, request: Request) -> tuple[str, str]:
+        before = self.requests.get(request, NEW)
+        after = self.requests[request] = request.state
+        assert after == before or after in LIFE_OF_A_REQUEST[before], (before, after)
+        assert (request.slot is not None) == (after == GRANTED)
+        assert (request.error is not None) == (after == REFUSED)
+        return before, after
 
     def _follow_slots(self, actions: Actions) -> None:
         begun = {a.slot for a in actions if isinstance(a, Open | Close | Reset)}
@@ -147,6 +157,8 @@ class Model:
         assert pool.open == mine[IDLE] + mine[IN_USE] + mine[RESETTING]
         assert list(pool.tenants) == [t for t in self.db.tenants.values() if t.pool is pool]
         assert len(pool.ranking) == sum(tenant in pool.ranking for tenant in pool.tenants)
+        if all(tenant.draining for tenant in pool.tenants):
+            assert not pool.idle, "drained, but not empty"
         assert not pool.warming or pool.opening or pool in self.db._warming, "never warm"
 
     def _check_tenant(self, tenant: Tenant) -> None:

@@ -146,7 +146,7 @@ class AsyncLease(Request):
         while True:
             try:
                 link = await self._try_prepare()
-            except (psycopg.Error, OSError) as error:
+            except (psycopg.Error, OSError, UnicodeError) as error:
                 await self._replace(error)
             except BaseException:
                 shell = self.shell
@@ -162,10 +162,11 @@ class AsyncLease(Request):
             raise LeaseEnded(f"{self.tenant.name}: the lease was revoked before it began")
         link = slot.connection
         assert isinstance(link, AsyncLink)
+        tested = False
         if slot.tenant is not self.tenant:
-            await link.switch(str(self.tenant.session), undo=slot.tenant is not None)
+            tested = await link.switch(str(self.tenant.session), undo=slot.tenant is not None)
             slot.tenant = self.tenant
-        elif monotonic() - slot.free_since > self.shell.check_after:
+        if not tested and monotonic() - slot.free_since > self.shell.check_after:
             await link.check()
         return link
 

@@ -24,7 +24,9 @@ from tenantpool.manager.journal import report
 from tenantpool.pools import session
 from tenantpool.pools._async.link import AsyncLink
 from tenantpool.pools._async.pool import AsyncPassivePool
+from tenantpool.pools._async.witness import AsyncWitness
 from tenantpool.pools.failures import classify
+from tenantpool.pools.watch import watched
 
 if TYPE_CHECKING:
     from .lease import AsyncLease
@@ -157,9 +159,10 @@ class AsyncShell:
     async def _open(self, slot: Slot) -> None:
         pool = slot.pool.resource
         assert isinstance(pool, AsyncPassivePool)
+        slot.connection = link = AsyncLink(pool)
         started = monotonic()
         try:
-            slot.connection = await AsyncLink.open(pool)
+            await link.open()
         except Exception as error:
             failure = classify(error)
             report(logging.WARNING, "connect failed", pool=slot.pool.name, error=error)
@@ -177,16 +180,21 @@ class AsyncShell:
         link = slot.connection
         assert isinstance(link, AsyncLink)
         end = link.cut if revoked else link.end
-        while not await end(self._close_timeout) and not self._stopping:
-            report(
-                logging.WARNING,
-                "backend does not end, its slot stays taken",
-                pool=slot.pool.name,
-                pid=link.pid,
-            )
-        self.step(self.core.closed, slot)
-        if self._emptied is not None and self.core.used == 0:
-            self._emptied.set()
+        if await end(self._close_timeout):
+            self.step(self.core.closed, slot)
+            if self._emptied is not None and self.core.used == 0:
+                self._emptied.set()
+            return
+        report(
+            logging.WARNING,
+            "backend does not end, its slot stays taken",
+            pool=slot.pool.name,
+            pid=link.pid,
+        )
+        if self._stopping:
+            link.abandon()
+        else:
+            self._crew.run(self._close, slot, revoked)
 
     async def _reset(self, slot: Slot) -> None:
         link = slot.connection
@@ -226,9 +234,13 @@ class AsyncShell:
         """
         database = self._settings.databases[self.name]
         conninfo = self._settings.conninfo(PoolSpec(self.name, ""))
+        witness = AsyncWitness()
         try:
-            async with await AsyncConnection.connect(conninfo, autocommit=True) as conn:
+            with witness.watching():
+                conn = await watched(AsyncConnection).connect(conninfo, autocommit=True)
+            async with conn:
                 row = await (await conn.execute(QUERY)).fetchone()
+            await witness.wait_until_gone(self._close_timeout)
         except (psycopg.Error, OSError) as error:
             report(logging.WARNING, "capacity unknown", database=self.name, error=error)
             self.step(self.core.unreachable, error)
@@ -267,19 +279,16 @@ class AsyncShell:
     async def close(self, grace: float) -> int:
         """Refuse new leases, wait up to *grace* seconds for those in use, then revoke them.
 
-        Blocks until every backend is gone, or for ``close_timeout`` after the grace. Return how
-        many leases were revoked.
+        Blocks until every backend is gone; one that does not go in ``close_timeout`` stays in the
+        books. Return how many leases were revoked.
         """
         self._emptied = AsyncSignal()
         self.step(self.core.shutdown)
-        revoked = 0
+        late: list[AsyncLease] = []
         if self.core.used and not await self._emptied.wait(grace):
-            for lease in self.leases():
-                revoked += 1
+            late = self.leases()
+            for lease in late:
                 self.step(self.core.revoke, lease)
-            self._emptied = AsyncSignal()
-            if self.core.used:
-                await self._emptied.wait(self._close_timeout)
         self._stopping = True
         await self._crew.join()
-        return revoked
+        return len(late)

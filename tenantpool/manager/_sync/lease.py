@@ -145,7 +145,7 @@ class Lease(Request):
         while True:
             try:
                 link = self._try_prepare()
-            except (psycopg.Error, OSError) as error:
+            except (psycopg.Error, OSError, UnicodeError) as error:
                 self._replace(error)
             except BaseException:
                 shell = self.shell
@@ -161,10 +161,11 @@ class Lease(Request):
             raise LeaseEnded(f"{self.tenant.name}: the lease was revoked before it began")
         link = slot.connection
         assert isinstance(link, Link)
+        tested = False
         if slot.tenant is not self.tenant:
-            link.switch(str(self.tenant.session), undo=slot.tenant is not None)
+            tested = link.switch(str(self.tenant.session), undo=slot.tenant is not None)
             slot.tenant = self.tenant
-        elif monotonic() - slot.free_since > self.shell.check_after:
+        if not tested and monotonic() - slot.free_since > self.shell.check_after:
             link.check()
         return link
 

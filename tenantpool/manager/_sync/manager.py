@@ -127,13 +127,13 @@ class Manager:
         self._state = "closed"
         self._seats.clear()
         deadline = monotonic() + (self.settings.close_grace if grace is None else grace)
+        self._alarm.ring()
+        self._ticker.join()
         for shell in self._shells.values():
             shell.step(shell.core.shutdown)
         revoked = 0
         for shell in self._shells.values():
             revoked += shell.close(max(0.0, deadline - monotonic()))
-        self._alarm.ring()
-        self._ticker.join()
         return revoked
 
     def _make_shell(self, name: str) -> Shell:

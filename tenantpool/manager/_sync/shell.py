@@ -25,7 +25,9 @@ from tenantpool.manager.journal import report
 from tenantpool.pools import session
 from tenantpool.pools._sync.link import Link
 from tenantpool.pools._sync.pool import PassivePool
+from tenantpool.pools._sync.witness import Witness
 from tenantpool.pools.failures import classify
+from tenantpool.pools.watch import watched
 
 if TYPE_CHECKING:
     from .lease import Lease
@@ -158,9 +160,10 @@ class Shell:
     def _open(self, slot: Slot) -> None:
         pool = slot.pool.resource
         assert isinstance(pool, PassivePool)
+        slot.connection = link = Link(pool)
         started = monotonic()
         try:
-            slot.connection = Link.open(pool)
+            link.open()
         except Exception as error:
             failure = classify(error)
             report(logging.WARNING, "connect failed", pool=slot.pool.name, error=error)
@@ -178,16 +181,21 @@ class Shell:
         link = slot.connection
         assert isinstance(link, Link)
         end = link.cut if revoked else link.end
-        while not end(self._close_timeout) and not self._stopping:
-            report(
-                logging.WARNING,
-                "backend does not end, its slot stays taken",
-                pool=slot.pool.name,
-                pid=link.pid,
-            )
-        self.step(self.core.closed, slot)
-        if self._emptied is not None and self.core.used == 0:
-            self._emptied.set()
+        if end(self._close_timeout):
+            self.step(self.core.closed, slot)
+            if self._emptied is not None and self.core.used == 0:
+                self._emptied.set()
+            return
+        report(
+            logging.WARNING,
+            "backend does not end, its slot stays taken",
+            pool=slot.pool.name,
+            pid=link.pid,
+        )
+        if self._stopping:
+            link.abandon()
+        else:
+            self._crew.run(self._close, slot, revoked)
 
     def _reset(self, slot: Slot) -> None:
         link = slot.connection
@@ -227,9 +235,13 @@ class Shell:
         """
         database = self._settings.databases[self.name]
         conninfo = self._settings.conninfo(PoolSpec(self.name, ""))
+        witness = Witness()
         try:
-            with Connection.connect(conninfo, autocommit=True) as conn:
+            with witness.watching():
+                conn = watched(Connection).connect(conninfo, autocommit=True)
+            with conn:
                 row = (conn.execute(QUERY)).fetchone()
+            witness.wait_until_gone(self._close_timeout)
         except (psycopg.Error, OSError) as error:
             report(logging.WARNING, "capacity unknown", database=self.name, error=error)
             self.step(self.core.unreachable, error)
@@ -268,19 +280,16 @@ class Shell:
     def close(self, grace: float) -> int:
         """Refuse new leases, wait up to *grace* seconds for those in use, then revoke them.
 
-        Blocks until every backend is gone, or for ``close_timeout`` after the grace. Return how
-        many leases were revoked.
+        Blocks until every backend is gone; one that does not go in ``close_timeout`` stays in the
+        books. Return how many leases were revoked.
         """
         self._emptied = Signal()
         self.step(self.core.shutdown)
-        revoked = 0
+        late: list[Lease] = []
         if self.core.used and not self._emptied.wait(grace):
-            for lease in self.leases():
-                revoked += 1
+            late = self.leases()
+            for lease in late:
                 self.step(self.core.revoke, lease)
-            self._emptied = Signal()
-            if self.core.used:
-                self._emptied.wait(self._close_timeout)
         self._stopping = True
         self._crew.join()
-        return revoked
+        return len(late)

@@ -1,15 +1,12 @@
-"""One open connection: psycopg's object, and a second hold on its socket."""
+"""One connection, from before it is opened until its backend is gone."""
 
 from __future__ import annotations
 
-import asyncio
-import os
-import socket
 from contextlib import suppress
-from typing import Any, Self
+from typing import Any
 
 import psycopg
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, Notify
 from psycopg.pq import PipelineStatus, TransactionStatus
 from psycopg_pool import AsyncConnectionPool
 
@@ -17,44 +14,39 @@ from tenantpool.pools.blind import closed_pgconn
 from tenantpool.pools.session import UNDO
 
 from .pool import AsyncPassivePool
+from .witness import AsyncWitness
 
 _IDLE = TransactionStatus.IDLE
 _PIPELINE_OFF = PipelineStatus.OFF
-_CHUNK = 65536
-_FAILED_CLOSE = 5.0
-"""Seconds to wait for the end of a connection that could not be configured."""
+
+
+def _ignore(notification: Notify) -> None:
+    """Drop a notification."""
 
 
 class AsyncLink:
-    """A connection and its *witness*: a duplicate of its socket, which outlives libpq's.
-
-    A backend keeps its socket open until its process has exited, and by then it has left
-    ``pg_stat_activity``. So the end of file on the witness says that the backend is gone, however
-    the connection ended.
-    """
+    """psycopg's connection, and a witness of its end. However ``open`` went, ``end`` it."""
 
     __slots__ = ("_witness", "conn", "pid", "pool")
 
-    def __init__(self, pool: AsyncPassivePool, conn: AsyncConnection[Any]) -> None:
+    conn: AsyncConnection[Any]
+    """There once it is open."""
+
+    def __init__(self, pool: AsyncPassivePool) -> None:
         self.pool = pool
-        self.conn = conn
-        self.pid = conn.info.backend_pid
-        self._witness = socket.socket(fileno=os.dup(conn.fileno()))
-        self._witness.setblocking(False)
+        self.pid = 0
+        self._witness = AsyncWitness()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.pool.name}, backend {self.pid}>"
+        return f"<{type(self).__name__} {self.pool.name}, backend {self.pid or 'unknown'}>"
 
-    @classmethod
-    async def open(cls, pool: AsyncPassivePool) -> Self:
+    async def open(self) -> None:
         """Connect and configure. Raises what psycopg, or the application's function, raises."""
-        link = cls(pool, await pool.connect())
-        try:
-            await pool.configure(link.conn)
-        except BaseException:
-            await link.end(_FAILED_CLOSE)
-            raise
-        return link
+        with self._witness.watching():
+            self.conn = await self.pool.connect()
+        self._witness.add(self.conn.fileno())
+        self.pid = self.conn.info.backend_pid
+        await self.pool.configure(self.conn)
 
     @property
     def is_clean(self) -> bool:
@@ -87,34 +79,38 @@ class AsyncLink:
             await self._roll_back()
             raise
 
-    async def switch(self, apply: str, *, undo: bool) -> None:
-        """Give the session to another tenant: one round trip.
+    async def switch(self, apply: str, *, undo: bool) -> bool:
+        """Give the session to another tenant; return whether the server was spoken to.
 
         *undo* wipes what the last tenant left, on the server and in the Python object, which is
-        replaced: whoever kept the old one finds it closed. Raises psycopg.Error.
+        replaced: whoever kept the old one finds it closed. That and *apply* take one round trip.
+        Only where the application configures connections it takes more, as its function must
+        find a wiped session and not the next tenant's. Raises psycopg.Error or UnicodeError.
         """
-        if undo:
-            self._renew()
-        parts = [part for part in (UNDO if undo else "", apply) if part]
-        if parts:
-            autocommit = self.conn.autocommit
-            await self.conn.set_autocommit(True)
-            await self.conn.execute("; ".join(parts).encode(), prepare=False)
-            await self.conn.set_autocommit(autocommit)
-        if undo:
+        if not undo:
+            return await self._send(apply)
+        self._renew()
+        if self.pool.is_configured:
+            await self._send(UNDO)
             await self.pool.dress(self.conn)
             await self.pool.configure(self.conn)
+            await self._send(apply)
+        else:
+            await self._send(UNDO, apply)
+            await self.pool.dress(self.conn)
+        return True
 
     async def end(self, timeout: float) -> bool:
         """Close, and wait for at most *timeout* seconds until the backend is gone.
 
         Return whether it is; call again if not. A statement that still runs is cancelled.
         """
-        conn = self.conn
-        if not conn.closed and conn.pgconn.transaction_status == TransactionStatus.ACTIVE:
-            await self._cancel(timeout)
-        await self.pool._close_connection(conn)
-        return await self._wait_until_gone(timeout)
+        if self.pid:
+            conn = self.conn
+            if not conn.closed and conn.pgconn.transaction_status == TransactionStatus.ACTIVE:
+                await self._cancel(timeout)
+            await self.pool._close_connection(conn)
+        return await self._witness.wait_until_gone(timeout)
 
     async def cut(self, timeout: float) -> bool:
         """Like ``end`` for a connection that its holder may be using at this moment.
@@ -123,7 +119,11 @@ class AsyncLink:
         close, since it must not be used by two at once.
         """
         await self._cancel(timeout)
-        return await self._wait_until_gone(timeout)
+        return await self._witness.wait_until_gone(timeout)
+
+    def abandon(self) -> None:
+        """Do not wait for the backend any longer. Does not block."""
+        self._witness.close()
 
     def _renew(self) -> None:
         old = self.conn
@@ -132,6 +132,22 @@ class AsyncLink:
         self.conn._pool = self.pool
         old.pgconn = closed_pgconn(old.pgconn)
 
+    async def _send(self, *parts: str) -> bool:
+        """Run statements in one round trip, in no transaction; return whether there were any.
+
+        Notifications that come in meanwhile are dropped: the last tenant had listened for them.
+        """
+        text = "; ".join(filter(None, parts))
+        if not text:
+            return False
+        conn, autocommit = self.conn, self.conn.autocommit
+        await conn.set_autocommit(True)
+        conn.add_notify_handler(_ignore)
+        await conn.execute(text, prepare=False)
+        conn.remove_notify_handler(_ignore)
+        await conn.set_autocommit(autocommit)
+        return True
+
     async def _roll_back(self) -> None:
         with suppress(psycopg.Error):
             await self.conn.rollback()
@@ -139,27 +155,3 @@ class AsyncLink:
     async def _cancel(self, timeout: float) -> None:
         with suppress(psycopg.Error, OSError):
             await self.conn.cancel_safe(timeout=timeout)
-
-    async def _wait_until_gone(self, timeout: float) -> bool:
-        with suppress(OSError):
-            self._witness.shutdown(socket.SHUT_WR)
-        try:
-            await self._read_to_end(timeout)
-        except TimeoutError:
-            return False
-        except OSError:
-            pass  # reset by the server: there is nobody at the other end any more
-        self._witness.close()
-        return True
-
-    async def _read_to_end(self, timeout: float) -> None:
-        """Read until the end of file; TimeoutError if it does not come in *timeout* seconds."""
-        if True:  # ASYNC
-            loop = asyncio.get_running_loop()
-            async with asyncio.timeout(timeout):
-                while await loop.sock_recv(self._witness, _CHUNK):
-                    pass
-        else:
-            self._witness.settimeout(timeout)
-            while self._witness.recv(_CHUNK):
-                pass

@@ -9,6 +9,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from tenantpool.core.pool import Pool
+from tenantpool.pools.watch import watched
 
 
 class AsyncPassivePool(AsyncConnectionPool[AsyncConnection[Any]]):
@@ -31,7 +32,7 @@ class AsyncPassivePool(AsyncConnectionPool[AsyncConnection[Any]]):
     ) -> None:
         super().__init__(
             conninfo,
-            connection_class=connection_class,
+            connection_class=watched(connection_class),  # type: ignore[arg-type]
             kwargs=dict(kwargs or {}),
             min_size=0,
             max_size=1,
@@ -43,6 +44,11 @@ class AsyncPassivePool(AsyncConnectionPool[AsyncConnection[Any]]):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._core!r}>"
+
+    @property
+    def is_configured(self) -> bool:
+        """Whether the application does something to every connection."""
+        return self._prepare is not None
 
     async def connect(self) -> AsyncConnection[Any]:
         """Make a connection, not configured yet. Blocks for a connect.
@@ -66,9 +72,11 @@ class AsyncPassivePool(AsyncConnectionPool[AsyncConnection[Any]]):
             await conn.set_autocommit(True)
         if (context := kwargs.get("context")) is not None:
             conn._adapters = type(conn.adapters)(context.adapters)
-        for name in ("row_factory", "cursor_factory", "prepare_threshold"):
-            if name in kwargs:
-                setattr(conn, name, kwargs[name])
+        for name in ("row_factory", "cursor_factory"):
+            if (value := kwargs.get(name)) is not None:
+                setattr(conn, name, value)
+        if "prepare_threshold" in kwargs:
+            conn.prepare_threshold = kwargs["prepare_threshold"]
         conn._pool = self
 
     def _get_measures(self) -> dict[str, int]:

@@ -1,15 +1,13 @@
 # Generated from ../_async/link.py by tools/generate_sync.py: do not edit.
-"""One open connection: psycopg's object, and a second hold on its socket."""
+"""One connection, from before it is opened until its backend is gone."""
 
 from __future__ import annotations
 
-import os
-import socket
 from contextlib import suppress
-from typing import Any, Self
+from typing import Any
 
 import psycopg
-from psycopg import Connection
+from psycopg import Connection, Notify
 from psycopg.pq import PipelineStatus, TransactionStatus
 from psycopg_pool import ConnectionPool
 
@@ -17,44 +15,39 @@ from tenantpool.pools.blind import closed_pgconn
 from tenantpool.pools.session import UNDO
 
 from .pool import PassivePool
+from .witness import Witness
 
 _IDLE = TransactionStatus.IDLE
 _PIPELINE_OFF = PipelineStatus.OFF
-_CHUNK = 65536
-_FAILED_CLOSE = 5.0
-"""Seconds to wait for the end of a connection that could not be configured."""
+
+
+def _ignore(notification: Notify) -> None:
+    """Drop a notification."""
 
 
 class Link:
-    """A connection and its *witness*: a duplicate of its socket, which outlives libpq's.
-
-    A backend keeps its socket open until its process has exited, and by then it has left
-    ``pg_stat_activity``. So the end of file on the witness says that the backend is gone, however
-    the connection ended.
-    """
+    """psycopg's connection, and a witness of its end. However ``open`` went, ``end`` it."""
 
     __slots__ = ("_witness", "conn", "pid", "pool")
 
-    def __init__(self, pool: PassivePool, conn: Connection[Any]) -> None:
+    conn: Connection[Any]
+    """There once it is open."""
+
+    def __init__(self, pool: PassivePool) -> None:
         self.pool = pool
-        self.conn = conn
-        self.pid = conn.info.backend_pid
-        self._witness = socket.socket(fileno=os.dup(conn.fileno()))
-        self._witness.setblocking(False)
+        self.pid = 0
+        self._witness = Witness()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.pool.name}, backend {self.pid}>"
+        return f"<{type(self).__name__} {self.pool.name}, backend {self.pid or 'unknown'}>"
 
-    @classmethod
-    def open(cls, pool: PassivePool) -> Self:
+    def open(self) -> None:
         """Connect and configure. Raises what psycopg, or the application's function, raises."""
-        link = cls(pool, pool.connect())
-        try:
-            pool.configure(link.conn)
-        except BaseException:
-            link.end(_FAILED_CLOSE)
-            raise
-        return link
+        with self._witness.watching():
+            self.conn = self.pool.connect()
+        self._witness.add(self.conn.fileno())
+        self.pid = self.conn.info.backend_pid
+        self.pool.configure(self.conn)
 
     @property
     def is_clean(self) -> bool:
@@ -87,34 +80,38 @@ class Link:
             self._roll_back()
             raise
 
-    def switch(self, apply: str, *, undo: bool) -> None:
-        """Give the session to another tenant: one round trip.
+    def switch(self, apply: str, *, undo: bool) -> bool:
+        """Give the session to another tenant; return whether the server was spoken to.
 
         *undo* wipes what the last tenant left, on the server and in the Python object, which is
-        replaced: whoever kept the old one finds it closed. Raises psycopg.Error.
+        replaced: whoever kept the old one finds it closed. That and *apply* take one round trip.
+        Only where the application configures connections it takes more, as its function must
+        find a wiped session and not the next tenant's. Raises psycopg.Error or UnicodeError.
         """
-        if undo:
-            self._renew()
-        parts = [part for part in (UNDO if undo else "", apply) if part]
-        if parts:
-            autocommit = self.conn.autocommit
-            self.conn.set_autocommit(True)
-            self.conn.execute("; ".join(parts).encode(), prepare=False)
-            self.conn.set_autocommit(autocommit)
-        if undo:
+        if not undo:
+            return self._send(apply)
+        self._renew()
+        if self.pool.is_configured:
+            self._send(UNDO)
             self.pool.dress(self.conn)
             self.pool.configure(self.conn)
+            self._send(apply)
+        else:
+            self._send(UNDO, apply)
+            self.pool.dress(self.conn)
+        return True
 
     def end(self, timeout: float) -> bool:
         """Close, and wait for at most *timeout* seconds until the backend is gone.
 
         Return whether it is; call again if not. A statement that still runs is cancelled.
         """
-        conn = self.conn
-        if not conn.closed and conn.pgconn.transaction_status == TransactionStatus.ACTIVE:
-            self._cancel(timeout)
-        self.pool._close_connection(conn)
-        return self._wait_until_gone(timeout)
+        if self.pid:
+            conn = self.conn
+            if not conn.closed and conn.pgconn.transaction_status == TransactionStatus.ACTIVE:
+                self._cancel(timeout)
+            self.pool._close_connection(conn)
+        return self._witness.wait_until_gone(timeout)
 
     def cut(self, timeout: float) -> bool:
         """Like ``end`` for a connection that its holder may be using at this moment.
@@ -123,7 +120,11 @@ class Link:
         close, since it must not be used by two at once.
         """
         self._cancel(timeout)
-        return self._wait_until_gone(timeout)
+        return self._witness.wait_until_gone(timeout)
+
+    def abandon(self) -> None:
+        """Do not wait for the backend any longer. Does not block."""
+        self._witness.close()
 
     def _renew(self) -> None:
         old = self.conn
@@ -132,6 +133,22 @@ class Link:
         self.conn._pool = self.pool
         old.pgconn = closed_pgconn(old.pgconn)
 
+    def _send(self, *parts: str) -> bool:
+        """Run statements in one round trip, in no transaction; return whether there were any.
+
+        Notifications that come in meanwhile are dropped: the last tenant had listened for them.
+        """
+        text = "; ".join(filter(None, parts))
+        if not text:
+            return False
+        conn, autocommit = self.conn, self.conn.autocommit
+        conn.set_autocommit(True)
+        conn.add_notify_handler(_ignore)
+        conn.execute(text, prepare=False)
+        conn.remove_notify_handler(_ignore)
+        conn.set_autocommit(autocommit)
+        return True
+
     def _roll_back(self) -> None:
         with suppress(psycopg.Error):
             self.conn.rollback()
@@ -139,21 +156,3 @@ class Link:
     def _cancel(self, timeout: float) -> None:
         with suppress(psycopg.Error, OSError):
             self.conn.cancel_safe(timeout=timeout)
-
-    def _wait_until_gone(self, timeout: float) -> bool:
-        with suppress(OSError):
-            self._witness.shutdown(socket.SHUT_WR)
-        try:
-            self._read_to_end(timeout)
-        except TimeoutError:
-            return False
-        except OSError:
-            pass  # reset by the server: there is nobody at the other end any more
-        self._witness.close()
-        return True
-
-    def _read_to_end(self, timeout: float) -> None:
-        """Read until the end of file; TimeoutError if it does not come in *timeout* seconds."""
-        self._witness.settimeout(timeout)
-        while self._witness.recv(_CHUNK):
-            pass

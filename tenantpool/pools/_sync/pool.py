@@ -10,6 +10,7 @@ from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
 from tenantpool.core.pool import Pool
+from tenantpool.pools.watch import watched
 
 
 class PassivePool(ConnectionPool[Connection[Any]]):
@@ -32,7 +33,7 @@ class PassivePool(ConnectionPool[Connection[Any]]):
     ) -> None:
         super().__init__(
             conninfo,
-            connection_class=connection_class,
+            connection_class=watched(connection_class),  # type: ignore[arg-type]
             kwargs=dict(kwargs or {}),
             min_size=0,
             max_size=1,
@@ -44,6 +45,11 @@ class PassivePool(ConnectionPool[Connection[Any]]):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._core!r}>"
+
+    @property
+    def is_configured(self) -> bool:
+        """Whether the application does something to every connection."""
+        return self._prepare is not None
 
     def connect(self) -> Connection[Any]:
         """Make a connection, not configured yet. Blocks for a connect.
@@ -67,9 +73,11 @@ class PassivePool(ConnectionPool[Connection[Any]]):
             conn.set_autocommit(True)
         if (context := kwargs.get("context")) is not None:
             conn._adapters = type(conn.adapters)(context.adapters)
-        for name in ("row_factory", "cursor_factory", "prepare_threshold"):
-            if name in kwargs:
-                setattr(conn, name, kwargs[name])
+        for name in ("row_factory", "cursor_factory"):
+            if (value := kwargs.get(name)) is not None:
+                setattr(conn, name, value)
+        if "prepare_threshold" in kwargs:
+            conn.prepare_threshold = kwargs["prepare_threshold"]
         conn._pool = self
 
     def _get_measures(self) -> dict[str, int]:

@@ -1,0 +1,1 @@
+"""What tenantpool costs and what it gives, measured: ``python -m benchmarks [names] [--quick]``."""

@@ -1,0 +1,5 @@
+"""``python -m tenantpool`` is the command line."""
+
+from tenantpool.cli import main
+
+main()

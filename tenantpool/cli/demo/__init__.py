@@ -1,0 +1,32 @@
+"""``tenantpool demo``: many tenants, few connections, and a real PostgreSQL."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def demo(
+    seconds: Annotated[
+        float, typer.Option(envvar="DEMO_SECONDS", min=0.5, help="How long the tenants work.")
+    ] = 15.0,
+) -> None:
+    """Let tenants of three tiers fight for 20 connections, and show who gets what.
+
+    Starts a private PostgreSQL (extra: embedded) and removes it afterwards. Ctrl-C ends it early.
+
+    Exit code 0 if all that must hold did hold, else 1; the last line says which.
+    """
+    import psycopg
+
+    from tenantpool.cli.demo.play import play
+    from tenantpool.errors import TenantpoolError
+
+    try:
+        all_held = play(seconds)
+    except (TenantpoolError, psycopg.Error, OSError) as error:
+        typer.echo(f"demo: failed: {error}")
+        raise typer.Exit(1) from None
+    if not all_held:
+        raise typer.Exit(1)

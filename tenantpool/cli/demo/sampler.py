@@ -1,0 +1,89 @@
+"""The witness: PostgreSQL itself says how many connections there are, again and again."""
+
+from __future__ import annotations
+
+import threading
+from types import TracebackType
+from typing import Self
+
+import psycopg
+
+_BURST = 0.1
+_PAUSE = 0.0002
+
+_FUNCTION = f"""
+create function pg_temp.sample(out latest int, out most int, out looks int) as $$
+declare
+    ends timestamptz := clock_timestamp() + interval '{_BURST} s';
+begin
+    most := 0;
+    looks := 0;
+    while clock_timestamp() < ends loop
+        perform pg_stat_clear_snapshot();
+        select count(*) into latest from pg_stat_activity
+            where backend_type = 'client backend' and pid <> pg_backend_pid();
+        most := greatest(most, latest);
+        looks := looks + 1;
+        perform pg_sleep({_PAUSE});
+    end loop;
+end
+$$ language plpgsql
+"""
+
+
+class Sampler:
+    """Counts the other client backends of a server as fast as it can; a context manager.
+
+    The counting runs inside the server, in bursts: asking from here would be slower, and would
+    miss what happens while this process is busy. Backends that still authenticate count too.
+    ``most`` is the highest count, ``latest`` the last one, ``looks`` how often it looked. An
+    error of the sampler is raised at the end of the block.
+    """
+
+    def __init__(self, conninfo: str) -> None:
+        self.most = 0
+        self.latest = 0
+        self.looks = 0
+        self._conninfo = conninfo
+        self._error: psycopg.Error | None = None
+        self._stop = threading.Event()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
+
+    def __repr__(self) -> str:
+        return f"<Sampler: {self.latest} backends, at most {self.most} in {self.looks} looks>"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._ready.wait(10)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+        if self._error is not None and error is None:
+            raise self._error
+
+    def _run(self) -> None:
+        try:
+            with psycopg.connect(self._conninfo, autocommit=True) as conn:
+                conn.execute(_FUNCTION.encode())
+                self._ready.set()
+                while not self._stop.is_set():
+                    self._look(conn)
+        except psycopg.Error as error:
+            self._error = error
+        finally:
+            self._ready.set()
+
+    def _look(self, conn: psycopg.Connection) -> None:
+        row = conn.execute("select latest, most, looks from pg_temp.sample()").fetchone()
+        assert row is not None
+        self.latest, most, looks = row
+        self.most = max(self.most, most)
+        self.looks += looks

@@ -1,0 +1,76 @@
+"""The server of the demo and its databases, and what must be in them at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import psycopg
+from psycopg import sql
+
+from tenantpool.cli.demo.cast import CAPACITY, READER, SERVED, Tenant
+from tenantpool.embedded import EmbeddedPostgres
+
+ORDERS = "create table orders (id int generated always as identity primary key, tenant text)"
+
+SECRET = "somebody else"
+"""Owner of a row that the tenant behind row-level security must never see."""
+
+ROWS_APART = f"""
+{ORDERS};
+alter table orders enable row level security;
+create policy own_rows on orders using (tenant = current_setting('app.tenant'));
+create role {READER};
+grant select, insert on orders to {READER};
+insert into orders (tenant) values ('{SECRET}')
+"""
+
+COUNT = "select tenant, count(*) from {} group by tenant"
+
+
+@contextmanager
+def running_server() -> Iterator[EmbeddedPostgres]:
+    """A PostgreSQL with a database, a schema or rows for every tenant that has any."""
+    # More than the capacity, so that an overshoot is seen, not stopped by the server.
+    limit = {"max_connections": str(2 * CAPACITY)}
+    with EmbeddedPostgres(settings=limit) as server:
+        for dbname in {tenant.dbname: None for tenant in SERVED}:
+            server.create_database(dbname)
+        for tenant in SERVED:
+            _furnish(server, tenant)
+        yield server
+
+
+def _furnish(server: EmbeddedPostgres, tenant: Tenant) -> None:
+    """Make the tenant's table of orders, where it belongs."""
+    with psycopg.connect(server.dsn(tenant.dbname), autocommit=True) as conn:
+        if tenant.home == "rows":
+            conn.execute(ROWS_APART.encode())
+            return
+        if tenant.home == "schema":
+            schema = sql.Identifier(tenant.name)
+            conn.execute(sql.SQL("create schema {0}; set search_path = {0}").format(schema))
+        conn.execute(ORDERS.encode())
+
+
+def audit(server: EmbeddedPostgres, written: Mapping[str, int]) -> list[str]:
+    """Compare what is in the tables with what the tenants have *written*, row by row.
+
+    Return what is wrong: rows that are lost, that were never written, or that are of others.
+    """
+    wrong: list[str] = []
+    for tenant in SERVED:
+        expected = {tenant.name: written[tenant.name]} if written[tenant.name] else {}
+        if tenant.home == "rows":
+            expected[SECRET] = 1
+        found = _count(server, tenant)
+        if found != expected:
+            wrong.append(f"orders of {tenant.name}: found {found}, expected {expected}")
+    return wrong
+
+
+def _count(server: EmbeddedPostgres, tenant: Tenant) -> dict[str, int]:
+    """Orders in the tenant's table by their owner, as the superuser sees them."""
+    schema = tenant.name if tenant.home == "schema" else "public"
+    query = sql.SQL(COUNT).format(sql.Identifier(schema, "orders"))
+    return dict(server.execute(query.as_string(), dbname=tenant.dbname))

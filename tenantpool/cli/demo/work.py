@@ -1,0 +1,96 @@
+"""The workers: tasks that borrow, query and return, and look at every row they are shown."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+from psycopg import AsyncConnection
+
+from tenantpool import AsyncManager, Reason, Refused
+from tenantpool.cli.demo.cast import NOISY, TENANTS, Tenant
+
+HOLD = 0.01
+"""Seconds that the query of a lease takes, besides its real work."""
+
+_LONGEST_PAUSE = 0.5
+_SHORTEST_PAUSE = 0.02
+_LONGEST_END = 30.0
+
+PLACE = "insert into orders (tenant) values (%s)"
+LOOK = "select array(select tenant from orders order by id desc limit 20), pg_sleep(%s)"
+
+
+class Work:
+    """What the workers of all tenants have done."""
+
+    def __init__(self, manager: AsyncManager) -> None:
+        self.written: Counter[str] = Counter()
+        """Orders committed, by tenant."""
+        self.refusals: Counter[Reason] = Counter()
+        self.wrong: list[str] = []
+        """What must not happen, in the order in which it did."""
+        self._manager = manager
+        self._over = asyncio.Event()
+        self._tasks = [
+            asyncio.create_task(self._work(tenant), name=f"worker of {tenant.name}")
+            for tenant in TENANTS
+            for _ in range(tenant.workers)
+        ]
+
+    async def end(self) -> None:
+        """Let each worker finish the lease that it holds or waits for."""
+        self._over.set()
+        _, late = await asyncio.wait(self._tasks, timeout=_LONGEST_END)
+        for task in late:
+            self._object(f"{task.get_name()} did not end")
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+    async def _work(self, tenant: Tenant) -> None:
+        while not self._over.is_set():
+            try:
+                async with self._manager.connection(tenant.name) as conn:
+                    seen = await self._use(conn, tenant)
+            except Refused as error:
+                self._note(tenant, error)
+                await self._pause(error.retry_after or 0.0)
+            except Exception as error:
+                self._object(f"{tenant.name}: {type(error).__name__}: {error}")
+                await self._pause(_LONGEST_PAUSE)
+            else:
+                self.written[tenant.name] += 1
+                if foreign := seen - {tenant.name}:
+                    self._object(f"{tenant.name} has seen rows of {', '.join(foreign)}")
+
+    async def _use(self, conn: AsyncConnection, tenant: Tenant) -> set[str]:
+        """Write an order; return whose orders can be read."""
+        await conn.execute(PLACE, [tenant.name])
+        row = await (await conn.execute(LOOK, [HOLD])).fetchone()
+        assert row is not None
+        return set(row[0])
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait as long as a refusal asks for, but not for long."""
+        seconds = min(max(seconds, _SHORTEST_PAUSE), _LONGEST_PAUSE)
+        try:
+            async with asyncio.timeout(seconds):
+                await self._over.wait()
+        except TimeoutError:
+            pass
+
+    def _note(self, tenant: Tenant, error: Refused) -> None:
+        self.refusals[error.reason] += 1
+        if not _is_expected(tenant, error.reason):
+            self._object(str(error))
+
+    def _object(self, what: str) -> None:
+        if what not in self.wrong:
+            self.wrong.append(what)
+
+
+def _is_expected(tenant: Tenant, reason: Reason) -> bool:
+    """Only who has no database, or asks for far too much, is refused."""
+    if tenant.is_missing:
+        return reason in (Reason.CONNECT_FAILED, Reason.BREAKER_OPEN)
+    return tenant.name == NOISY and reason is Reason.QUEUE_FULL

@@ -1,0 +1,56 @@
+"""Knowing that a backend is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextlib import suppress
+
+from tenantpool.pools.watch import Sockets
+
+_CHUNK = 65536
+
+
+class AsyncWitness(Sockets):
+    """Sees the end of a connection's backend, however far the connection got.
+
+    A backend keeps its socket open until its process has exited, and by then it has left
+    ``pg_stat_activity``. So the end of file on a duplicate of the socket says that it is gone.
+    """
+
+    __slots__ = ()
+
+    async def wait_until_gone(self, timeout: float) -> bool:
+        """Hang up, and wait until the backend is gone, for at most *timeout* seconds (above 0).
+
+        Return whether it is; call again if not. Of several sockets each has that time.
+        """
+        while self._sockets:
+            if not await self._is_gone(self._sockets[-1], timeout):
+                return False
+            self._sockets.pop().close()
+        return True
+
+    async def _is_gone(self, end: socket.socket, timeout: float) -> bool:
+        with suppress(OSError):
+            end.shutdown(socket.SHUT_WR)
+        try:
+            await self._read_to_end(end, timeout)
+        except TimeoutError:
+            return False
+        except OSError:
+            pass  # reset by the server: there is nobody at the other end any more
+        return True
+
+    async def _read_to_end(self, end: socket.socket, timeout: float) -> None:
+        """Read until the end of file; TimeoutError if it does not come in *timeout* seconds."""
+        if True:  # ASYNC
+            loop = asyncio.get_running_loop()
+            end.setblocking(False)
+            async with asyncio.timeout(timeout):
+                while await loop.sock_recv(end, _CHUNK):
+                    pass
+        else:
+            end.settimeout(timeout)
+            while end.recv(_CHUNK):
+                pass

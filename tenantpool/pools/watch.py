@@ -1,0 +1,87 @@
+"""Connects that are watched: whose every socket is known before the server has heard of it.
+
+A connect that fails, times out or is cancelled may leave a backend that starts or ends, and
+psycopg is done with its socket by then. So a hold on the socket must be taken while it connects.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
+from types import new_class
+from typing import Any, TypeVar
+
+from psycopg import BaseConnection
+
+C = TypeVar("C", bound=BaseConnection[Any])
+
+
+class Sockets:
+    """Duplicates of the sockets of one connect, which outlive libpq's own.
+
+    There is more than one after a first host, or a first try with TLS, was given up.
+    """
+
+    __slots__ = ("_newest", "_sockets")
+
+    def __init__(self) -> None:
+        self._sockets: list[socket.socket] = []
+        self._newest = -1
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {len(self._sockets)}>"
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Take hold of what a ``watched`` class connects in this block, thread or task."""
+        token = _watcher.set(self)
+        try:
+            yield
+        finally:
+            _watcher.reset(token)
+
+    def add(self, descriptor: int) -> None:
+        """Take hold of the socket behind *descriptor*; again does nothing."""
+        inode = os.fstat(descriptor).st_ino
+        if inode != self._newest:
+            self._newest = inode
+            self._sockets.append(socket.socket(fileno=os.dup(descriptor)))
+
+    def close(self) -> None:
+        """Let go of all of them. Does not block."""
+        while self._sockets:
+            self._sockets.pop().close()
+
+
+_watcher: ContextVar[Sockets | None] = ContextVar("watcher", default=None)
+
+
+@cache
+def watched(connection_class: type[C]) -> type[C]:
+    """*connection_class*, with connects that can be watched."""
+    made = new_class(connection_class.__name__, (_Watched, connection_class))
+    made.__module__, made.__qualname__ = connection_class.__module__, connection_class.__qualname__
+    return made
+
+
+class _Watched:
+    @classmethod
+    def _connect_gen(cls, *args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        connect = super()._connect_gen(*args, **kwargs)  # type: ignore[misc]
+        watcher = _watcher.get()
+        return connect if watcher is None else _watch(connect, watcher)
+
+
+def _watch(connect: Generator[Any, Any, Any], watcher: Sockets) -> Generator[Any, Any, Any]:
+    """psycopg's generator *connect*, which yields (descriptor, what to wait for)."""
+    try:
+        waiting = next(connect)
+        while True:
+            watcher.add(waiting[0])
+            waiting = connect.send((yield waiting))
+    except StopIteration as end:
+        return end.value

@@ -1,0 +1,84 @@
+"""The demo as a user runs it: a process of its own, on a PostgreSQL of its own."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from tenantpool.cli.demo.cast import CAPACITY, SERVED, TENANTS
+from tenantpool.cli.demo.score import Line, Score, judge, last_line
+
+ROOT = Path(__file__).parents[2]
+COMMAND = [sys.executable, "-m", "tenantpool", "demo", "--seconds"]
+LAST_LINE = re.compile(
+    r"demo: ok ([\d,]+) leases; at most (\d+) connections in pg_stat_activity,"
+    r" capacity (\d+); refusals: (.+)"
+)
+LONGEST = 60.0
+
+
+def test_the_demo_ends_well_and_says_so_in_its_last_line() -> None:
+    done = subprocess.run(
+        [*COMMAND, "2.5"], cwd=ROOT, capture_output=True, text=True, timeout=LONGEST
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    found = LAST_LINE.fullmatch(lines[-1])
+    assert found, lines[-1]
+    leases, most, capacity, refusals = found.groups()
+    assert int(leases.replace(",", "")) >= len(SERVED)
+    assert int(most) == int(capacity) == CAPACITY
+    reasons = {word.split()[0] for word in refusals.split(", ")}
+    assert "CONNECT_FAILED" in reasons
+    assert reasons <= {"CONNECT_FAILED", "BREAKER_OPEN", "QUEUE_FULL"}
+    first_words = [line.split()[:2] for line in lines if line]
+    for tenant in TENANTS:
+        assert [tenant.name, tenant.tier] in first_words
+    assert "\x1b" not in done.stdout
+
+
+def test_ctrl_c_ends_the_demo_with_the_summary() -> None:
+    with subprocess.Popen(
+        [*COMMAND, "600"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as demo:
+        assert demo.stdout is not None
+        assert demo.stderr is not None
+        for line in demo.stdout:  # the first line of progress: everybody is at work
+            if "leases" in line:
+                break
+        demo.send_signal(signal.SIGINT)
+        stopped = time.monotonic()
+        lines = demo.stdout.read().splitlines()
+        assert (demo.wait(LONGEST), demo.stderr.read()) == (0, "")
+    assert time.monotonic() - stopped < LONGEST
+    assert any(re.fullmatch(r"stopped after [\d.]+ of 600 s", line) for line in lines)
+    assert LAST_LINE.fullmatch(lines[-1]), lines[-1]
+
+
+def test_what_must_hold_and_does_not_is_a_failure() -> None:
+    score = Score(
+        elapsed=1.0,
+        seconds=1.0,
+        lines=(Line(SERVED[0], None, 0.0),),
+        leases=7,
+        used=CAPACITY,
+        waiting=0,
+        opened=CAPACITY,
+        refused={"QUEUE_FULL": 3},
+        latest=CAPACITY,
+        most=CAPACITY + 1,
+        looks=100,
+    )
+    overshoot = f"{CAPACITY + 1} connections in pg_stat_activity, capacity {CAPACITY}"
+    assert judge(score, in_full=False) == [overshoot]
+    assert judge(score, in_full=True) == [overshoot, "acme got no lease"]
+    assert judge(replace(score, most=CAPACITY, lines=()), in_full=True) == []
+    assert last_line(score, ["it broke"]) == (
+        "demo: failed: it broke; 7 leases; at most 21 connections in pg_stat_activity,"
+        " capacity 20; refusals: QUEUE_FULL 3"
+    )

@@ -1,0 +1,94 @@
+"""Everything at once against a real server: not one connection too many, and nothing left over."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+import pytest
+
+from tenantpool import AsyncManager
+from tenantpool.embedded import HOST, EmbeddedPostgres
+from tenantpool.embedded.server import StopMode
+from tests.manager._async.helpers import Background, OpenManager, wait_until
+from tests.manager.support import APPLICATION
+from tests.stress._async.guests import AsyncGuest, AsyncHost
+from tests.stress.crowd import (
+    CAPACITY,
+    SECONDS,
+    WATCHERS,
+    Dice,
+    Operator,
+    crowd,
+    is_at_rest,
+    nothing_left,
+    refusals_of_the_server,
+)
+from tests.support.sampler import Sampler
+
+GUESTS = 20
+SAMPLERS = WATCHERS - 1
+
+
+async def cook(
+    manager: AsyncManager, operator: Operator, *, restarts: Sequence[StopMode] = ()
+) -> Counter[str]:
+    """Let guests and a host loose on *manager*; return how the guests' visits ended."""
+    guests = [AsyncGuest(manager, Dice(f"guest {number}")) for number in range(GUESTS)]
+    host = AsyncHost(manager, operator, Dice("host"))
+    jobs = [Background(guest.stay, SECONDS) for guest in guests]
+    jobs.append(Background(host.meddle, SECONDS, restarts=restarts))
+    for job in jobs:
+        await job.result()
+    return sum((guest.endings for guest in guests), Counter())
+
+
+async def check_the_books(manager: AsyncManager, operator: Operator, endings: Counter[str]) -> None:
+    """Every request ended once, PostgreSQL agrees with the core, and nothing is left at the end."""
+    core = manager._shells["main"].core
+    await wait_until(lambda: is_at_rest(core), what=f"rest, {core!r}")
+    await wait_until(lambda: operator.backends() == core.used, what=f"agreement, {core!r}")
+    stats = manager.stats().tenants.values()
+    ended = sum(tenant.leases + sum(tenant.refused.values()) for tenant in stats)
+    given_up = sum(tenant.requests for tenant in stats) - ended
+    assert 0 <= given_up <= endings["cancelled"]
+    assert endings["done"], "a soup that nobody was served proves nothing"
+    await manager.close()
+    nothing_left(core)
+    assert operator.backends() == 0
+
+
+async def test_never_one_connection_more_than_the_server_has(
+    open_manager: OpenManager,
+    full: EmbeddedPostgres,
+    operator: Operator,
+    caplog: pytest.LogCaptureFixture,
+):
+    with ExitStack() as stack:
+        places = [full.dsn(), full.dsn(host=HOST)]
+        samplers = [stack.enter_context(Sampler(place)) for place in places]
+        assert len(samplers) == SAMPLERS
+        manager = await open_manager(crowd(full, capacity="auto", headroom=WATCHERS))
+        assert manager._shells["main"].core.limits.capacity == CAPACITY
+
+        endings = await cook(manager, operator)
+        await check_the_books(manager, operator, endings)
+
+    print(endings, samplers)
+    assert refusals_of_the_server(caplog) == []
+    for sampler in samplers:
+        assert sampler.most <= CAPACITY + 1, "the operator, and nobody above the capacity"
+
+
+async def test_never_more_than_the_capacity_while_the_server_restarts(
+    open_manager: OpenManager, full: EmbeddedPostgres, operator: Operator
+):
+    with Sampler(full.dsn(), tolerant=True) as sampler:
+        manager = await open_manager(crowd(full))
+
+        endings = await cook(manager, operator, restarts=("immediate", "fast"))
+        await check_the_books(manager, operator, endings)
+
+    print(endings, sampler)
+    assert sampler.most_of(APPLICATION) <= CAPACITY
