@@ -1,0 +1,86 @@
+"""What the documents claim can be checked: links lead somewhere, examples are real code."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tenantpool import Settings, __version__, errors
+from tenantpool.config import Tier
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+_LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)")
+_FENCE = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The fenced blocks of one language."""
+    return [text for kind, text in _FENCE.findall(page.read_text()) if kind == language]
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that headings of a page make."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path):
+    for path, anchor in _LINK.findall(page.read_text()):
+        target = (page.parent / path) if path else page
+        assert target.exists(), f"{page.name} links to {path}"
+        assert not anchor or anchor in anchors(target), f"{page.name} links to #{anchor}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_examples_are_python(page: Path):
+    for block in blocks(page, "python"):
+        ast.parse(block)
+
+
+def test_the_names_that_examples_import_exist():
+    for block in blocks(ROOT / "README.md", "python"):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom):
+                module = __import__(node.module or "", fromlist=["*"])
+                assert all(hasattr(module, alias.name) for alias in node.names)
+
+
+def test_yaml_examples_are_valid_configuration():
+    for block in blocks(ROOT / "README.md", "yaml"):
+        Settings(**yaml.safe_load(block))
+
+
+def test_the_example_configuration_is_valid():
+    settings = Settings.load(ROOT / "config" / "tenantpool.yaml", environ={})
+    assert {"basic", "pro", "enterprise"} <= set(settings.tiers)
+
+
+def test_the_tree_of_errors_in_the_docstring_is_the_tree():
+    assert errors.__doc__ is not None
+    for name in errors.__all__:
+        kind = getattr(errors, name)
+        if issubclass(kind, Exception):
+            assert name in errors.__doc__, f"the docstring does not show {name}"
+
+
+def test_every_field_of_a_tier_is_described():
+    for name, info in Tier.model_fields.items():
+        assert info.description, f"tiers.*.{name} has no description"
+
+
+def test_the_changelog_has_this_version():
+    assert f"## {__version__}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_every_folder_of_the_house_is_in_the_architecture():
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    for folder in (ROOT / "tenantpool").iterdir():
+        if folder.is_dir() and folder.name != "__pycache__":
+            assert f"  {folder.name}/" in page, f"docs/architecture.md leaves out {folder.name}/"
