@@ -1,4 +1,4 @@
-"""Three ways to serve 200 databases with 50 connections: tenantpool, pools by hand, no pools."""
+"""Three ways to serve 200 tenants with 50 connections: tenantpool, pools by hand, no pools."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Contender(Protocol):
     async def __aexit__(self, *error: object) -> None: ...
 
     async def query(self, tenant: str, statement: bytes) -> None:
-        """Borrow a connection to the tenant's database, run *statement*, and give it back."""
+        """Borrow a connection of the tenant's role, run *statement*, and give it back."""
 
 
 class Tenantpool:
@@ -80,7 +80,7 @@ class PoolsByHand:
     def _make(self, tenant: str, size: int) -> AsyncConnectionPool:
         workers = min(size, 3)
         return AsyncConnectionPool(
-            f"{self._dsn} dbname={tenant}",
+            f"{self._dsn} user={tenant}",
             min_size=size,
             max_size=size,
             num_workers=workers,
@@ -142,9 +142,7 @@ class NoPools:
     async def query(self, tenant: str, statement: bytes) -> None:
         async with (
             self._slots,
-            await psycopg.AsyncConnection.connect(
-                self._dsn, dbname=tenant, autocommit=True
-            ) as conn,
+            await psycopg.AsyncConnection.connect(self._dsn, user=tenant, autocommit=True) as conn,
         ):
             await conn.execute(statement)
 

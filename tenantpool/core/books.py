@@ -21,6 +21,8 @@ from .tenant import Tenant
 from .victims import Victims
 
 _FIRST_CONNECT_GUESS = 0.005
+_MOST_CREDIT = 1.0
+"""Seconds of slot time per weight that a tenant can be ahead or behind when it begins to wait."""
 SMOOTHING = 0.1
 """Weight of the newest sample in the running means of connect and hold times."""
 
@@ -39,6 +41,8 @@ class Books:
         """Connects under way, and slots that are being closed to make room for one."""
         self.connect_time = _FIRST_CONNECT_GUESS
         """Running mean of the seconds that a connect takes."""
+        self.service = 0.0
+        """The largest ``service`` of a tenant that was served: where a newcomer begins."""
         self.breaker = Breaker(limits.breaker)
         self.closing = False
         self.tenants: dict[str, Tenant] = {}
@@ -195,6 +199,8 @@ class Books:
         tenant.in_use -= 1
         tenant.counters.held += held
         tenant.mean_hold += SMOOTHING * (held - tenant.mean_hold)
+        if self.ranking:
+            tenant.service += held / tenant.limits.weight
         if tenant.queue:
             self._rank(tenant)
         return slot
@@ -210,9 +216,13 @@ class Books:
     # -- waiters -------------------------------------------------------------------------------
 
     def _join_queue(self, request: Request) -> None:
+        tenant = request.tenant
+        if not tenant.queue:
+            least, most = self.service - _MOST_CREDIT, self.service + _MOST_CREDIT
+            tenant.service = min(max(tenant.service, least), most)
         request.state = WAITING
-        request.tenant.queue.put(request, (-request.priority, request.since))
-        self._rank(request.tenant)
+        tenant.queue.put(request, (-request.priority, request.since))
+        self._rank(tenant)
 
     def _leave_queue(self, request: Request, state: str) -> None:
         request.state = state
@@ -223,6 +233,7 @@ class Books:
         """*slot* goes to the first in *tenant*'s queue."""
         request = tenant.queue.best()
         assert request is not None, "bug: served a tenant that does not wait"
+        self.service = max(self.service, tenant.service)
         tenant.queue.discard(request)
         tenant.counters.waits.note(now - request.since)
         self._lend(now, slot, request)

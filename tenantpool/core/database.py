@@ -16,7 +16,7 @@ from tenantpool.errors import Refused
 from . import explain, upkeep
 from .actions import Actions, Notice, Reset, WakeAt
 from .books import SMOOTHING
-from .breaker import CLOSED, Breaker
+from .breaker import CLOSED, OPEN, Breaker
 from .limits import DatabaseLimits
 from .pool import Pool
 from .request import CANCELLED, GRANTED, NEW, RETURNED, REVOKED, WAITING, Request
@@ -245,6 +245,11 @@ class Database(Scheduler):
         self._dispatch(now)
         return self._flush()
 
+    def reachable(self, now: float, capacity: int) -> Actions:
+        """The database could be asked for its *capacity*, so it takes connections."""
+        self._recovered(self.breaker, self.name)
+        return self.set_capacity(now, capacity)
+
     def shutdown(self, now: float) -> Actions:
         """Refuse every request from now on, and close connections as they come back."""
         self.closing = True
@@ -259,10 +264,13 @@ class Database(Scheduler):
     # -- time ----------------------------------------------------------------------------------
 
     def wake(self, now: float) -> Actions:
-        """The time of a ``WakeAt`` has come."""
+        """The time of a ``WakeAt`` has come, or that of another database."""
         for pool in [pool for pool in self._tripped if pool.breaker.allows(now)]:
             del self._tripped[pool]
             self._rank_all(pool)
+        breakers = (self.breaker, *(pool.breaker for pool in self._tripped))
+        if later := [b.retry_at for b in breakers if b.state == OPEN and b.retry_at > now]:
+            self._actions.append(WakeAt(min(later)))
         self._dispatch(now)
         return self._flush()
 
@@ -293,6 +301,9 @@ class Database(Scheduler):
     def _remember(self, now: float, tenant: Tenant) -> Tenant:
         """A tenant that was forgotten between being looked up and being asked for."""
         pool = tenant.pool
+        if pool.key not in self.pools:
+            self.pools[pool.key] = pool
+            self.breakers.pop(pool.key, None)
         return self.tenant(now, tenant.name, tenant.limits, pool.key, pool.name, tenant.session)
 
     def _refuse_all(
@@ -314,16 +325,14 @@ class Database(Scheduler):
         slot = self._end_lease(now, request, REVOKED)
         request.tenant.counters.revoked += 1
         self._close(slot, revoked=True)
-        self._actions.append(Notice("revoked", {"request": request}))
+        self._actions.append(Notice("revoked", _account(now, request)))
         self._make_up(now, request.tenant)
 
     def _report_leak(self, now: float, request: Request) -> None:
         if not request.leak_reported:
             request.leak_reported = True
             request.tenant.counters.leaks += 1
-            self._actions.append(
-                Notice("leak", {"request": request, "held": now - request.granted_at})
-            )
+            self._actions.append(Notice("leak", _account(now, request)))
 
     def _lifetime(self, pool: Pool) -> float:
         """Seconds that the next connection of *pool* may live: spread evenly, without chance."""
@@ -357,3 +366,9 @@ class Database(Scheduler):
         if was_open:
             self._actions.append(Notice("breaker closed", {"of": of}))
         return was_open
+
+
+def _account(now: float, request: Request) -> dict[str, object]:
+    """A lease in words that can be kept: the lease itself would keep its connection alive."""
+    held = now - request.granted_at
+    return {"tenant": request.tenant.name, "holder": request.holder, "held": held}

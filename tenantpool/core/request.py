@@ -50,6 +50,11 @@ class Request:
         self.granted_at = 0.0
         self.leak_reported = False
 
+    @property
+    def holder(self) -> str:
+        """Who asked, in words; the shell's to fill in."""
+        return ""
+
     def answer(self) -> None:
         """Wake whoever waits for this request; the shell's to fill in. Must not block."""
 

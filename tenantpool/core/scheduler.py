@@ -11,7 +11,7 @@ from __future__ import annotations
 from . import explain
 from .actions import WakeAt, Warmed
 from .books import Books
-from .breaker import CLOSED
+from .breaker import CLOSED, HALF_OPEN
 from .limits import DatabaseLimits
 from .pool import Pool
 from .request import Request
@@ -152,8 +152,9 @@ class Scheduler(Books):
         return not pool.open and not (self.breaker.allows(now) and pool.breaker.allows(now))
 
     def _give_up(self, now: float, pool: Pool) -> None:
-        """Refuse those who wait for *pool* in vain."""
-        if pool.ranking and self._is_hopeless(now, pool):
+        """Refuse those who wait for *pool* in vain; a probe under way is not in vain."""
+        probing = pool.opening and HALF_OPEN in (pool.breaker.state, self.breaker.state)
+        if pool.ranking and not probing and self._is_hopeless(now, pool):
             for tenant in list(pool.ranking):
                 for request in list(tenant.queue):
                     self._refuse(now, request, explain.blocked(self, tenant, now))

@@ -14,7 +14,7 @@ from .request import Request
 if TYPE_CHECKING:
     from .pool import Pool
 
-Rank = tuple[int, float, float]
+Rank = tuple[int, float, float, float]
 
 BELOW_GUARANTEE = 0
 BELOW_CAP = 1
@@ -38,6 +38,7 @@ class Tenant:
         "pending",
         "pool",
         "queue",
+        "service",
         "session",
     )
 
@@ -52,6 +53,8 @@ class Tenant:
         self.in_use = 0
         self.pending = 0
         """Slots on their way to this tenant: opening for it, or closing in its favour."""
+        self.service = 0.0
+        """Slot time per weight that it has had while somebody waited, in seconds."""
         self.queue: Ranking[Request] = Ranking()
         self.counters = Counters()
         self.mean_hold = 0.0
@@ -92,13 +95,14 @@ class Tenant:
     def rank(self) -> Rank:
         """Who goes first, smallest first (rule 4).
 
-        Below the guarantee; then below the cap by claim per weight; then overflow. Ties go to
-        the one who has waited longest.
+        Below the guarantee, then below the cap, then overflow. Among equals, who claims fewer
+        slots per unit of weight. Parts of a unit do not count: there, and wherever more tenants
+        wait than there are slots, it is the least slot time per weight, then the longest wait.
         """
         limits, claim = self.limits, self.claim
         head = self.queue.best()
         since = head.since if head is not None else inf
-        return self.standing(), claim / limits.weight, since
+        return self.standing(), claim // limits.weight, self.service, since
 
     def standing(self) -> int:
         """The class of its next slot: below the guarantee, below the cap, or overflow."""

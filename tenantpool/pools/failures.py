@@ -11,13 +11,14 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-_FROM_SERVER = re.compile(r"(?:^|failed: |\n)\w+:  \S")
-_SERVER_NOT_READY = re.compile(
+_FROM_SERVER = re.compile(r"(?:^|: |\n)[\w ()]+:  \S")
+_OF_THE_SERVER = re.compile(
     r"the database system is (?:starting up|shutting down|in recovery mode|not accepting)"
     r"|not yet accepting connections|terminating connection due to administrator"
+    r"|too many clients already|connection slots are reserved"
 )
 _FINAL = re.compile(
-    r"does not exist|authentication failed|no pg_hba\.conf entry|permission denied"
+    r"does not exist|authentication failed|no pg_hba\.conf entry|pg_hba\.conf rejects|permission denied"
     r"|is not permitted to log in|not currently accepting connections|no password supplied"
 )
 
@@ -33,6 +34,6 @@ def classify(error: BaseException) -> Failure:
     """Whom a failed connect speaks of."""
     text = str(error)
     from_server = _FROM_SERVER.search(text) is not None
-    if not from_server or _SERVER_NOT_READY.search(text):
+    if not from_server or _OF_THE_SERVER.search(text):
         return Failure(everywhere=not _FINAL.search(text), final=bool(_FINAL.search(text)))
     return Failure(everywhere=False, final=bool(_FINAL.search(text)))

@@ -79,7 +79,8 @@ class World:
         """Ask, and go on in time until it is granted."""
         request = self.ask(tenant)
         for _ in range(10):
-            if request.state == GRANTED:
+            if request.slot is not None:
+                request.slot.tenant = request.tenant  # its session has been applied
                 return request
             self.run(self.connect + self.close)
         raise AssertionError(f"{request} was not granted: {request.error}")

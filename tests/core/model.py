@@ -191,7 +191,7 @@ class Model:
         outranked = any(t.standing() != OVERFLOW for t in db.ranking)
         if tenant.in_use < tenant.limits.cap:
             assert not pool.idle, "waits beside an idle connection"
-        elif tenant in pool.ranking and not outranked:
+        elif tenant in db.ranking and not outranked:
             assert not pool.idle, "may not have its overflow"
         if not pool.slots:
             for breaker in (pool.breaker, db.breaker):

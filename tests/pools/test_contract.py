@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import inspect
 import re
-from importlib.metadata import requires, version
+import tomllib
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -15,9 +17,10 @@ import pytest
 from packaging.requirements import Requirement
 from psycopg import AsyncConnection, Connection, pq
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
-from psycopg_pool.base import BasePool
 
 from tenantpool.embedded import EmbeddedPostgres
+from tenantpool.manager._async.pool import AsyncTenantPool
+from tenantpool.manager._sync.pool import TenantPool
 from tenantpool.pools.blind import closed_pgconn
 from tests.support.servers import on_latest
 
@@ -55,7 +58,8 @@ async def finished(result: Any) -> Any:
 
 
 def test_the_installed_versions_are_those_that_are_asked_for():
-    asked = {r.name: r for r in map(Requirement, requires("tenantpool") or ()) if not r.extras}
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    asked = {r.name: r for r in map(Requirement, project["dependencies"])}
     for name in ("psycopg", "psycopg-pool"):
         assert version(name) in asked[name].specifier, f"{name} {version(name)} is out of range"
     assert "<3.4" in str(asked["psycopg-pool"].specifier), "its internals are used: one minor only"
@@ -87,26 +91,25 @@ def test_a_pool_that_is_not_opened_does_nothing(pool_class: Any):
     assert not pool._workers, f"a pool that is not open has workers, {POOL}"
 
 
-@POOLS
-@pytest.mark.parametrize(
-    "name",
-    "connection getconn putconn open close wait resize check drain get_stats pop_stats".split(),
+METHODS = (
+    "connection getconn putconn open close wait resize check drain get_stats pop_stats".split()
 )
-def test_the_face_has_the_methods_of_the_pool_it_stands_for(pool_class: Any, name: str):
-    from tenantpool.manager._async.pool import AsyncTenantPool
-    from tenantpool.manager._sync.pool import TenantPool
 
+
+@POOLS
+@pytest.mark.parametrize("name", METHODS)
+def test_the_face_takes_the_arguments_of_the_pool_it_stands_for(pool_class: Any, name: str):
     face: Any = TenantPool if pool_class is ConnectionPool else AsyncTenantPool
     theirs, ours = (inspect.signature(getattr(c, name)) for c in (pool_class, face))
     assert [*ours.parameters] == [*theirs.parameters], f"{name} takes other arguments, {FACE}"
-    own = {n for n in vars(pool_class) if not n.startswith("_")} | {
-        n for n in vars(BasePool) if not n.startswith("_")
-    }
-    known = set(
-        "connection getconn putconn open close wait resize check drain get_stats pop_stats closed"
-        " min_size max_size check_connection reconnect_failed run_task schedule_task".split()
-    )
-    assert own <= known, f"psycopg_pool's pools can do more now: {own - known}, {FACE}"
+
+
+@POOLS
+def test_there_is_nothing_new_for_the_face_to_show(pool_class: Any):
+    found = {name for name in dir(pool_class) if not name.startswith("_")}
+    inside = {"worker", "reconnect_failed", "run_task", "schedule_task"}
+    known = {*METHODS, *inside, "closed", "min_size", "max_size", "check_connection"}
+    assert found == known, f"psycopg_pool's pools have changed: {found ^ known}, {FACE}"
 
 
 @on_latest
@@ -136,6 +139,10 @@ async def test_connect_makes_a_connection_and_close_connection_ends_it(
     assert not conn.closed
     await finished(pool_class.check_connection(conn))
     assert conn.info.transaction_status.name == "IDLE", f"check_connection leaves traces, {LINK}"
+
+    pool._check_pool_putconn(conn)
+    with pytest.raises(ValueError, match="it comes from pool"):
+        make_pool(pool_class, "")._check_pool_putconn(conn)
 
     await finished(pool._close_connection(conn))
     assert conn.closed, f"_close_connection does not close, {LINK}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
@@ -156,14 +157,12 @@ def test_a_server_that_hangs_up():
 def hanging_up() -> Iterator[int]:
     """A port that takes a connection and closes it at once."""
     with socket.create_server((HOST, 0)) as listener:
-        from threading import Thread
-
         def serve() -> None:
             with suppress(OSError):
                 while True:
                     listener.accept()[0].close()
 
-        thread = Thread(target=serve)
+        thread = threading.Thread(target=serve)
         thread.start()
         yield listener.getsockname()[1]
         listener.shutdown(socket.SHUT_RDWR)

@@ -11,10 +11,10 @@ import psycopg
 _BURST = 0.1
 _PAUSE = 0.0002
 
-_FUNCTION = f"""
-create function pg_temp.sample(out latest int, out most int, out looks int) as $$
+_FUNCTION = """
+create function pg_temp.sample(burst float, pause float, out latest int, out most int, out looks int) as $$
 declare
-    ends timestamptz := clock_timestamp() + interval '{_BURST} s';
+    ends timestamptz := clock_timestamp() + burst * interval '1 s';
 begin
     most := 0;
     looks := 0;
@@ -24,11 +24,13 @@ begin
             where backend_type = 'client backend' and pid <> pg_backend_pid();
         most := greatest(most, latest);
         looks := looks + 1;
-        perform pg_sleep({_PAUSE});
+        perform pg_sleep(pause);
     end loop;
 end
 $$ language plpgsql
 """
+
+_ASK = "select latest, most, looks from pg_temp.sample(%s, %s)"
 
 
 class Sampler:
@@ -36,15 +38,17 @@ class Sampler:
 
     The counting runs inside the server, in bursts: asking from here would be slower, and would
     miss what happens while this process is busy. Backends that still authenticate count too.
+    Between two looks it rests for *pause* seconds, since a look costs the server 0.1 ms.
     ``most`` is the highest count, ``latest`` the last one, ``looks`` how often it looked. An
     error of the sampler is raised at the end of the block.
     """
 
-    def __init__(self, conninfo: str) -> None:
+    def __init__(self, conninfo: str, *, pause: float = _PAUSE) -> None:
         self.most = 0
         self.latest = 0
         self.looks = 0
         self._conninfo = conninfo
+        self._pause = pause
         self._error: psycopg.Error | None = None
         self._stop = threading.Event()
         self._ready = threading.Event()
@@ -82,7 +86,7 @@ class Sampler:
             self._ready.set()
 
     def _look(self, conn: psycopg.Connection) -> None:
-        row = conn.execute("select latest, most, looks from pg_temp.sample()").fetchone()
+        row = conn.execute(_ASK, [_BURST, self._pause]).fetchone()
         assert row is not None
         self.latest, most, looks = row
         self.most = max(self.most, most)

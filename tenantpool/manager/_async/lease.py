@@ -11,7 +11,7 @@ import psycopg
 from psycopg import AsyncConnection
 
 from tenantpool.concurrency import AsyncSignal
-from tenantpool.core.request import GRANTED, REVOKED, WAITING, Request
+from tenantpool.core.request import GRANTED, NEW, REVOKED, WAITING, Request
 from tenantpool.core.tenant import Tenant
 from tenantpool.errors import ConnectFailed, LeaseEnded
 from tenantpool.pools._async.link import AsyncLink
@@ -43,7 +43,7 @@ class AsyncLease(Request):
         self._signal: AsyncSignal | None = None
         self.link: AsyncLink | None = None
         caller = sys._getframe(2)
-        while caller.f_globals["__name__"].startswith(_OWN) and caller.f_back is not None:
+        while caller.f_globals.get("__name__", "").startswith(_OWN) and caller.f_back is not None:
             caller = caller.f_back
         self._code: CodeType = caller.f_code
         self._at = caller.f_lasti
@@ -60,6 +60,8 @@ class AsyncLease(Request):
         return monotonic() - self.granted_at if self.state == GRANTED else 0.0
 
     async def __aenter__(self) -> AsyncConnection[Any]:
+        if self.state != NEW:
+            raise LeaseEnded(f"{self.tenant.name}: a lease is used once, ask for another")
         shell = self.shell
         with shell.lock:
             now = monotonic()
@@ -88,10 +90,13 @@ class AsyncLease(Request):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self.end(failed=kind is not None)
+        await self.end(failed=kind is not None, dropped=kind is GeneratorExit)
 
-    async def end(self, *, failed: bool) -> None:
+    async def end(self, *, failed: bool, dropped: bool = False) -> None:
         """Give the connection back: commit what is open on it, or roll back if *failed*.
+
+        A task that is thrown away can't wait for anything: what is open on the connection of one
+        that was *dropped* ends with the connection.
 
         Raises what the commit raises, and LeaseEnded if the lease was revoked meanwhile (unless
         *failed*: then an error is on its way already).
@@ -101,7 +106,7 @@ class AsyncLease(Request):
             raise LeaseEnded(f"{self.tenant.name}: the lease was not entered, or ended already")
         self.link = None
         try:
-            if self.state == REVOKED or not link.is_clean:
+            if not dropped and (self.state == REVOKED or not link.is_clean):
                 await self._finish(link, failed)
         finally:
             link.conn._pool = link.pool
@@ -120,7 +125,7 @@ class AsyncLease(Request):
         if self.state != REVOKED:
             await link.finish(failed=failed)
             return
-        await link.conn.close()
+        await link.pool._close_connection(link.conn)
         if not failed:
             raise LeaseEnded(f"{self.tenant.name}: the lease taken at {self.holder} was revoked")
 

@@ -30,6 +30,9 @@ _LONGEST_START = 60.0
 _LONGEST_WARMUP = 60.0
 _LONGEST_DRAIN = 60.0
 
+_LEASE = "_tenantpool_lease"
+"""Where a connection that was acquired keeps its lease, so that both can be forgotten together."""
+
 Progress = Callable[[str, int, int], None]
 """Called with a tenant that is warm (or could not be), how many are done, and of how many."""
 
@@ -62,7 +65,6 @@ class AsyncManager:
         self._state = "not open yet"
         self._shells: dict[str, AsyncShell] = {}
         self._seats: dict[str, tuple[AsyncShell, Tenant]] = {}
-        self._taken: dict[AsyncConnection[Any], AsyncLease] = {}
         self._wake_at = inf
 
     def __repr__(self) -> str:
@@ -171,7 +173,7 @@ class AsyncManager:
         """Borrow a connection without a block; give it back with ``release``."""
         lease = self.connection(tenant, timeout=timeout, priority=priority)
         conn = await lease.__aenter__()
-        self._taken[conn] = lease
+        vars(conn)[_LEASE] = lease
         return conn
 
     async def release(self, conn: AsyncConnection[Any]) -> None:
@@ -179,7 +181,7 @@ class AsyncManager:
 
         Raises LeaseEnded if *conn* was returned already, or never borrowed here.
         """
-        lease = self._taken.pop(conn, None)
+        lease: AsyncLease | None = vars(conn).pop(_LEASE, None)
         if lease is None:
             raise LeaseEnded(f"{conn!r} was returned already, or not borrowed with acquire")
         await lease.end(failed=True)
@@ -204,6 +206,7 @@ class AsyncManager:
                 rows = await cursor.fetchall() if cursor.description else []
             finally:
                 if not conn.closed:
+                    await conn.rollback()  # of a transaction that the statement began
                     await conn.set_autocommit(autocommit)
             return Result(rows, cursor.description, cursor.rowcount, cursor.statusmessage)
 

@@ -75,6 +75,7 @@ class AsyncTenantPool(AsyncConnectionPool[AsyncConnection[Any]]):
 
     async def putconn(self, conn: AsyncConnection[Any]) -> None:
         """Give a connection back. ValueError if it was not borrowed here."""
+        self._check_pool_putconn(conn)
         try:
             await self._manager.release(conn)
         except LeaseEnded as error:

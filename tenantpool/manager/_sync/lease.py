@@ -12,7 +12,7 @@ import psycopg
 from psycopg import Connection
 
 from tenantpool.concurrency import Signal
-from tenantpool.core.request import GRANTED, REVOKED, WAITING, Request
+from tenantpool.core.request import GRANTED, NEW, REVOKED, WAITING, Request
 from tenantpool.core.tenant import Tenant
 from tenantpool.errors import ConnectFailed, LeaseEnded
 from tenantpool.pools._sync.link import Link
@@ -42,7 +42,7 @@ class Lease(Request):
         self._signal: Signal | None = None
         self.link: Link | None = None
         caller = sys._getframe(2)
-        while caller.f_globals["__name__"].startswith(_OWN) and caller.f_back is not None:
+        while caller.f_globals.get("__name__", "").startswith(_OWN) and caller.f_back is not None:
             caller = caller.f_back
         self._code: CodeType = caller.f_code
         self._at = caller.f_lasti
@@ -59,6 +59,8 @@ class Lease(Request):
         return monotonic() - self.granted_at if self.state == GRANTED else 0.0
 
     def __enter__(self) -> Connection[Any]:
+        if self.state != NEW:
+            raise LeaseEnded(f"{self.tenant.name}: a lease is used once, ask for another")
         shell = self.shell
         with shell.lock:
             now = monotonic()
@@ -87,10 +89,13 @@ class Lease(Request):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.end(failed=kind is not None)
+        self.end(failed=kind is not None, dropped=kind is GeneratorExit)
 
-    def end(self, *, failed: bool) -> None:
+    def end(self, *, failed: bool, dropped: bool = False) -> None:
         """Give the connection back: commit what is open on it, or roll back if *failed*.
+
+        A task that is thrown away can't wait for anything: what is open on the connection of one
+        that was *dropped* ends with the connection.
 
         Raises what the commit raises, and LeaseEnded if the lease was revoked meanwhile (unless
         *failed*: then an error is on its way already).
@@ -100,7 +105,7 @@ class Lease(Request):
             raise LeaseEnded(f"{self.tenant.name}: the lease was not entered, or ended already")
         self.link = None
         try:
-            if self.state == REVOKED or not link.is_clean:
+            if not dropped and (self.state == REVOKED or not link.is_clean):
                 self._finish(link, failed)
         finally:
             link.conn._pool = link.pool
@@ -119,7 +124,7 @@ class Lease(Request):
         if self.state != REVOKED:
             link.finish(failed=failed)
             return
-        link.conn.close()
+        link.pool._close_connection(link.conn)
         if not failed:
             raise LeaseEnded(f"{self.tenant.name}: the lease taken at {self.holder} was revoked")
 

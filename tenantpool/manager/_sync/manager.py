@@ -31,6 +31,9 @@ _LONGEST_START = 60.0
 _LONGEST_WARMUP = 60.0
 _LONGEST_DRAIN = 60.0
 
+_LEASE = "_tenantpool_lease"
+"""Where a connection that was acquired keeps its lease, so that both can be forgotten together."""
+
 Progress = Callable[[str, int, int], None]
 """Called with a tenant that is warm (or could not be), how many are done, and of how many."""
 
@@ -63,7 +66,6 @@ class Manager:
         self._state = "not open yet"
         self._shells: dict[str, Shell] = {}
         self._seats: dict[str, tuple[Shell, Tenant]] = {}
-        self._taken: dict[Connection[Any], Lease] = {}
         self._wake_at = inf
 
     def __repr__(self) -> str:
@@ -170,7 +172,7 @@ class Manager:
         """Borrow a connection without a block; give it back with ``release``."""
         lease = self.connection(tenant, timeout=timeout, priority=priority)
         conn = lease.__enter__()
-        self._taken[conn] = lease
+        vars(conn)[_LEASE] = lease
         return conn
 
     def release(self, conn: Connection[Any]) -> None:
@@ -178,7 +180,7 @@ class Manager:
 
         Raises LeaseEnded if *conn* was returned already, or never borrowed here.
         """
-        lease = self._taken.pop(conn, None)
+        lease: Lease | None = vars(conn).pop(_LEASE, None)
         if lease is None:
             raise LeaseEnded(f"{conn!r} was returned already, or not borrowed with acquire")
         lease.end(failed=True)
@@ -203,6 +205,7 @@ class Manager:
                 rows = cursor.fetchall() if cursor.description else []
             finally:
                 if not conn.closed:
+                    conn.rollback()  # of a transaction that the statement began
                     conn.set_autocommit(autocommit)
             return Result(rows, cursor.description, cursor.rowcount, cursor.statusmessage)
 

@@ -76,6 +76,7 @@ class TenantPool(ConnectionPool[Connection[Any]]):
 
     def putconn(self, conn: Connection[Any]) -> None:
         """Give a connection back. ValueError if it was not borrowed here."""
+        self._check_pool_putconn(conn)
         try:
             self._manager.release(conn)
         except LeaseEnded as error:

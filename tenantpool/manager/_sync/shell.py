@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from time import monotonic
+from traceback import clear_frames
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 import psycopg
@@ -165,6 +166,7 @@ class Shell:
         try:
             link.open()
         except Exception as error:
+            clear_frames(error.__traceback__)  # the error is kept, its half-made connection is not
             failure = classify(error)
             report(logging.WARNING, "connect failed", pool=slot.pool.name, error=error)
             self.step(
@@ -247,7 +249,7 @@ class Shell:
             self.step(self.core.unreachable, error)
         else:
             assert row is not None
-            self.step(self.core.set_capacity, max(1, row[0] - database.headroom))
+            self.step(self.core.reachable, max(1, row[0] - database.headroom))
 
     def sweep(self) -> None:
         """Upkeep, a pool at a time, so that nobody waits for the lock for long."""

@@ -18,6 +18,8 @@ from .witness import AsyncWitness
 
 _IDLE = TransactionStatus.IDLE
 _PIPELINE_OFF = PipelineStatus.OFF
+_BETWEEN_CANCELS = (0.01, 0.1, 0.89)
+"""Parts of the time that a backend is given to end."""
 
 
 def _ignore(notification: Notify) -> None:
@@ -106,20 +108,24 @@ class AsyncLink:
         Return whether it is; call again if not. A statement that still runs is cancelled.
         """
         if self.pid:
-            conn = self.conn
-            if not conn.closed and conn.pgconn.transaction_status == TransactionStatus.ACTIVE:
-                await self._cancel(timeout)
-            await self.pool._close_connection(conn)
+            is_busy = self.conn.pgconn.transaction_status == TransactionStatus.ACTIVE
+            if is_busy and not await self.cut(timeout):
+                return False
+            await self.pool._close_connection(self.conn)
         return await self._witness.wait_until_gone(timeout)
 
     async def cut(self, timeout: float) -> bool:
         """Like ``end`` for a connection that its holder may be using at this moment.
 
         The holder's next use fails; what it runs is cancelled. libpq's object is the holder's to
-        close, since it must not be used by two at once.
+        close, since it must not be used by two at once. A cancel that is faster than its statement
+        has no effect, so it is repeated.
         """
-        await self._cancel(timeout)
-        return await self._witness.wait_until_gone(timeout)
+        for part in _BETWEEN_CANCELS:
+            await self._cancel(timeout)
+            if await self._witness.wait_until_gone(timeout * part):
+                return True
+        return False
 
     def abandon(self) -> None:
         """Do not wait for the backend any longer. Does not block."""

@@ -19,6 +19,8 @@ from .witness import Witness
 
 _IDLE = TransactionStatus.IDLE
 _PIPELINE_OFF = PipelineStatus.OFF
+_BETWEEN_CANCELS = (0.01, 0.1, 0.89)
+"""Parts of the time that a backend is given to end."""
 
 
 def _ignore(notification: Notify) -> None:
@@ -107,20 +109,24 @@ class Link:
         Return whether it is; call again if not. A statement that still runs is cancelled.
         """
         if self.pid:
-            conn = self.conn
-            if not conn.closed and conn.pgconn.transaction_status == TransactionStatus.ACTIVE:
-                self._cancel(timeout)
-            self.pool._close_connection(conn)
+            is_busy = self.conn.pgconn.transaction_status == TransactionStatus.ACTIVE
+            if is_busy and not self.cut(timeout):
+                return False
+            self.pool._close_connection(self.conn)
         return self._witness.wait_until_gone(timeout)
 
     def cut(self, timeout: float) -> bool:
         """Like ``end`` for a connection that its holder may be using at this moment.
 
         The holder's next use fails; what it runs is cancelled. libpq's object is the holder's to
-        close, since it must not be used by two at once.
+        close, since it must not be used by two at once. A cancel that is faster than its statement
+        has no effect, so it is repeated.
         """
-        self._cancel(timeout)
-        return self._witness.wait_until_gone(timeout)
+        for part in _BETWEEN_CANCELS:
+            self._cancel(timeout)
+            if self._witness.wait_until_gone(timeout * part):
+                return True
+        return False
 
     def abandon(self) -> None:
         """Do not wait for the backend any longer. Does not block."""

@@ -1,0 +1,85 @@
+"""What the benchmarks have found: as a table, as JSON, and as markdown for the README."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from benchmarks.measure import Effort, Result
+
+FOLDER = Path(__file__).with_name("results")
+"""Of full runs; that of the others is a folder inside."""
+WIDTH = 140
+
+_STYLES = {"ok": "green", "missed": "bold red"}
+
+
+def show(results: list[Result], facts: Mapping[str, str]) -> None:
+    """Print every figure beside its target."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=WIDTH)
+    for result in results:
+        table = Table(title=result.title, box=SIMPLE_HEAD, title_justify="left", pad_edge=False)
+        table.add_column("What")
+        table.add_column("Figure")
+        table.add_column("Target", no_wrap=True)
+        table.add_column("", no_wrap=True)
+        for figure in result.figures:
+            verdict = Text(figure.verdict, style=_STYLES.get(figure.verdict, ""))
+            table.add_row(Text(figure.what), Text(figure.value), figure.target or "", verdict)
+        console.print(table)
+    console.print(_in_words(facts), highlight=False)
+    verdicts = [figure.verdict for result in results for figure in result.figures]
+    met, missed = verdicts.count("ok"), verdicts.count("missed")
+    style = "bold red" if missed else "bold green"
+    console.print(f"{met} targets met, {missed} missed", style=style, highlight=False)
+
+
+def save(results: list[Result], facts: Mapping[str, str], effort: Effort) -> None:
+    """Write a JSON file for each result, and all of them together as markdown."""
+    folder = FOLDER if effort is Effort.FULL else FOLDER / effort
+    folder.mkdir(parents=True, exist_ok=True)
+    for result in results:
+        everything = {
+            "effort": effort,
+            "date": _today(),
+            "machine": dict(facts),
+            **result.as_json(),
+        }
+        text = json.dumps(everything, indent=1, ensure_ascii=False)
+        (folder / f"{result.name}.json").write_text(f"{text}\n")
+    (folder / "README.md").write_text(markdown(results, facts, effort))
+
+
+def markdown(results: list[Result], facts: Mapping[str, str], effort: Effort) -> str:
+    """The tables as a page that can be pasted."""
+    lines = ["# Benchmarks", "", f"{_in_words(facts)}. {_today()}, `{_command(results, effort)}`."]
+    for result in results:
+        lines += ["", f"## {result.title}", "", "| What | Figure | Target | |", "|---|---|---|---|"]
+        for figure in result.figures:
+            cells = (figure.what, figure.value, figure.target or "", figure.verdict)
+            lines.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
+        lines += ["", *result.notes]
+    return "\n".join([*lines, ""])
+
+
+def _command(results: list[Result], effort: Effort) -> str:
+    names = " ".join(result.name for result in results)
+    return f"python -m benchmarks {names}{'' if effort is Effort.FULL else ' --quick'}"
+
+
+def _in_words(facts: Mapping[str, str]) -> str:
+    """``CPU x, cores 2, ...``"""
+    return ", ".join(f"{name} {value}" for name, value in facts.items())
+
+
+def _today() -> str:
+    return datetime.now(UTC).date().isoformat()

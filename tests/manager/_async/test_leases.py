@@ -1,0 +1,199 @@
+"""Who holds what: holders named by their place in the code, revoked, and reported as leaks."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import types
+
+import psycopg
+import pytest
+
+from tenantpool import AsyncManager, LeaseEnded
+from tenantpool.embedded import EmbeddedPostgres
+from tests.manager._async.helpers import OpenManager, pid_of, wait_until
+from tests.manager.support import backends, make_settings
+from tests.support.servers import on_latest
+
+pytestmark = on_latest
+
+
+def next_line() -> str:
+    """``file:line in function`` of the line after the caller's."""
+    frame = inspect.currentframe()
+    assert frame is not None
+    assert frame.f_back is not None
+    code = frame.f_back.f_code
+    return f"{code.co_filename}:{frame.f_back.f_lineno + 1} in {code.co_qualname}"
+
+
+def holder(manager: AsyncManager) -> str:
+    [lease] = manager.leases()
+    return lease.holder
+
+
+def is_empty(manager: AsyncManager) -> bool:
+    return manager.stats().databases["main"].used == 0
+
+
+async def test_the_holder_of_a_block_is_the_line_that_asked(manager: AsyncManager):
+    here = next_line()
+    async with manager.connection("a"):
+        [lease] = manager.leases()
+        assert lease.holder == here
+        assert lease.tenant.name == "a"
+        assert 0 < lease.held < 60
+    assert manager.leases() == []
+    assert lease.held == 0.0
+
+
+async def test_the_holder_is_found_through_every_way_to_borrow(manager: AsyncManager):
+    async with manager.transaction("a"):
+        assert_here(holder(manager))
+
+    conn = await manager.acquire("a")
+    assert_here(holder(manager))
+    await manager.release(conn)
+
+    pool = manager.pool("a")
+    conn = await pool.getconn()
+    assert_here(holder(manager))
+    await pool.putconn(conn)
+    async with pool.connection():
+        assert_here(holder(manager))
+
+
+def assert_here(holder: str) -> None:
+    assert holder.startswith(f"{__file__}:")
+    assert holder.endswith("test_the_holder_is_found_through_every_way_to_borrow")
+
+
+async def test_the_holder_may_be_code_without_a_module(manager: AsyncManager):
+    made = types.FunctionType(_ask.__code__, {})
+    async with made(manager):
+        assert holder(manager).endswith("in _ask")
+
+
+def _ask(manager: AsyncManager):
+    return manager.connection("a")
+
+
+async def test_a_revoked_holder_can_do_nothing_more(
+    manager: AsyncManager, postgres: EmbeddedPostgres, database: str
+):
+    with pytest.raises(psycopg.OperationalError):
+        async with manager.connection("a") as conn:
+            manager.revoke(*manager.leases())
+            await wait_until(lambda: is_empty(manager))
+            assert backends(postgres, database) == []
+            await conn.execute("select 1")
+    assert conn.closed
+    assert manager.stats().tenants["a"].revoked == 1
+
+
+async def test_a_slot_is_free_only_when_the_revoked_backend_is_gone(
+    postgres: EmbeddedPostgres, database: str, open_manager: OpenManager
+):
+    settings = make_settings(postgres, {"a": {"dbname": database}}, capacity=1)
+    manager = await open_manager(settings)
+    for _ in range(10):
+        first = await manager.acquire("a")
+        manager.revoke(*manager.leases())
+        second = await manager.acquire("a")
+        assert backends(postgres, database) == [second.info.backend_pid]
+        await manager.release(first)
+        await manager.release(second)
+
+
+async def test_a_revoke_ends_what_the_holder_runs(manager: AsyncManager):
+    with pytest.raises((psycopg.errors.QueryCanceled, psycopg.OperationalError)):
+        async with manager.connection("a") as conn:
+            conn.pgconn.send_query(b"select pg_sleep(600)")
+            manager.revoke(*manager.leases())
+            await wait_until(lambda: is_empty(manager))
+            await conn.execute("select 1")
+
+
+async def test_a_block_that_ends_well_after_a_revoke_says_so(manager: AsyncManager):
+    with pytest.raises(LeaseEnded, match=r"a: the lease taken at .*test_leases.py:\d+ .* revoked"):
+        async with manager.connection("a") as conn:
+            manager.revoke(*manager.leases())
+    assert conn.closed
+    await wait_until(lambda: is_empty(manager))
+
+
+async def test_a_revoke_comes_too_late_for_a_lease_that_ended(manager: AsyncManager):
+    async with manager.connection("a"):
+        [lease] = manager.leases()
+    manager.revoke(lease)
+    assert manager.stats().tenants["a"].revoked == 0
+    assert manager.stats().databases["main"].idle == 1
+
+
+async def test_a_lease_that_lasts_too_long_is_revoked(
+    postgres: EmbeddedPostgres, database: str, open_manager: OpenManager
+):
+    settings = make_settings(postgres, {"a": {"dbname": database}}, tier={"max_lease": 0.05})
+    manager = await open_manager(settings)
+    with pytest.raises(LeaseEnded, match="revoked"):
+        async with manager.connection("a"):
+            await wait_until(lambda: is_empty(manager))
+    assert backends(postgres, database) == []
+
+
+@pytest.mark.parametrize("revoke", [False, True])
+async def test_a_leak_is_reported_once_with_its_holder(
+    revoke: bool,
+    postgres: EmbeddedPostgres,
+    database: str,
+    open_manager: OpenManager,
+    caplog: pytest.LogCaptureFixture,
+):
+    tier = {"leak_after": 0.05, "leak_revoke": revoke}
+    settings = make_settings(postgres, {"a": {"dbname": database}}, tier=tier)
+    manager = await open_manager(settings)
+    sweeps = count_sweeps(manager)
+    caplog.set_level(logging.WARNING, "tenantpool")
+    conn = await manager.acquire("a")
+    await wait_until(lambda: manager.stats().tenants["a"].leaks)
+    if revoke:
+        await wait_until(lambda: is_empty(manager))
+    else:
+        seen = len(sweeps)
+        await wait_until(lambda: len(sweeps) > seen + 2)
+    await manager.release(conn)
+
+    [leak] = [r for r in caplog.records if r.__dict__["event"] == "leak"]
+    fields = leak.__dict__["fields"]
+    assert (fields["tenant"], fields["held"] > 0.05) == ("a", True)
+    assert fields["holder"].startswith(__file__)
+    assert f"holder='{__file__}:" in leak.getMessage()
+    stats = manager.stats().tenants["a"]
+    assert (stats.leaks, stats.revoked) == (1, int(revoke))
+    assert conn.closed is revoke
+
+
+def count_sweeps(manager: AsyncManager) -> list[None]:
+    """A list that grows with every sweep from now on."""
+    shell, sweeps = manager._shells["main"], list[None]()
+    sweep = shell.core.sweep
+
+    def counted(now, pool):
+        sweeps.append(None)
+        return sweep(now, pool)
+
+    shell.core.sweep = counted  # type: ignore[method-assign]
+    return sweeps
+
+
+async def test_a_connection_does_not_outlive_its_time(
+    postgres: EmbeddedPostgres, database: str, open_manager: OpenManager
+):
+    settings = make_settings(postgres, {"a": {"dbname": database}}, tier={"max_lifetime": 0.1})
+    manager = await open_manager(settings)
+    old = await pid_of(manager, "a")
+    await wait_until(lambda: is_empty(manager), what="an idle connection to be closed")
+    async with manager.connection("a") as conn:
+        assert conn.info.backend_pid != old
+        await wait_until(lambda: manager.leases()[0].held > 0.1)
+    await wait_until(lambda: is_empty(manager), what="a used connection to be closed")

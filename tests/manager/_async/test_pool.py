@@ -1,0 +1,228 @@
+"""``manager.pool(tenant)``: what code that was written for psycopg_pool finds."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
+
+from tenantpool import (
+    AsyncManager,
+    BreakerOpen,
+    ConnectFailed,
+    ManagerClosed,
+    QueueFull,
+    TenantLimit,
+    UnknownTenant,
+)
+from tenantpool.embedded import EmbeddedPostgres
+from tests.manager._async.helpers import Background, OpenManager, wait_until
+from tests.manager.support import make_settings, shared
+from tests.support.servers import on_latest
+
+pytestmark = on_latest
+
+KEYS = {
+    "pool_min",
+    "pool_max",
+    "pool_size",
+    "pool_available",
+    "requests_waiting",
+    "requests_num",
+    "requests_queued",
+    "requests_wait_ms",
+    "requests_errors",
+    "usage_ms",
+    "connections_errors",
+    "connections_lost",
+}
+
+
+class Oops(Exception):
+    """What a caller's code may raise."""
+
+
+async def test_it_is_a_pool_of_psycopg_pool(manager: AsyncManager):
+    pool = manager.pool("a")
+    assert isinstance(pool, AsyncConnectionPool)
+    assert (pool.name, pool.min_size, pool.max_size, pool.closed) == ("a", 0, 2, False)
+    assert (pool.timeout, pool.max_waiting) == (30.0, 100)
+
+
+async def test_connection_commits_or_rolls_back(manager: AsyncManager):
+    pool = manager.pool("a")
+    async with pool.connection(timeout=5) as conn:
+        assert isinstance(conn, AsyncConnection)
+        await conn.execute("create table numbers (n int)")
+    with pytest.raises(Oops):
+        async with pool.connection() as conn:
+            await conn.execute("insert into numbers values (1)")
+            raise Oops
+    assert (await manager.execute("a", "select count(*) from numbers")).fetchone() == (0,)
+    assert manager.stats().tenants["a"].in_use == 0
+
+
+async def test_getconn_and_putconn(manager: AsyncManager):
+    pool = manager.pool("a")
+    conn = await pool.getconn(timeout=5)
+    assert conn._pool is pool
+    await conn.execute("create table numbers (n int)")
+    await pool.putconn(conn)
+    assert manager.stats().tenants["a"].in_use == 0
+    assert (await manager.execute("a", "select to_regclass('numbers')")).fetchone() == (None,)
+    with pytest.raises(ValueError, match="can't return connection to pool 'a'"):
+        await pool.putconn(conn)
+
+
+async def test_a_foreign_connection_is_not_taken(
+    postgres: EmbeddedPostgres, database: str, open_manager: OpenManager
+):
+    manager = await open_manager(make_settings(postgres, shared(database, "a", "b")))
+    pool, other = manager.pool("a"), manager.pool("b")
+    borrowed, acquired = await other.getconn(), await manager.acquire("a")
+    async with await AsyncConnection.connect(postgres.dsn()) as foreign:
+        for conn in (foreign, borrowed, acquired):
+            with pytest.raises(ValueError, match="can't return connection to pool 'a'"):
+                await pool.putconn(conn)
+            assert not conn.closed
+    await other.putconn(borrowed)
+    await manager.release(acquired)
+
+
+async def test_close_returns_the_connection_where_that_is_asked_for(manager: AsyncManager):
+    pool = manager.pool("a", close_returns=True)
+    conn = await pool.getconn()
+    await conn.close()
+    assert not conn.closed
+    assert manager.stats().tenants["a"].in_use == 0
+    async with manager.connection("a") as again:
+        assert again is conn
+
+
+async def test_close_of_a_revoked_connection_is_quiet(manager: AsyncManager):
+    pool = manager.pool("a", close_returns=True)
+    conn = await pool.getconn()
+    manager.revoke(*manager.leases())
+    await conn.close()
+    assert conn.closed
+    await wait_until(lambda: manager.stats().databases["main"].used == 0)
+
+
+async def test_a_revoke_in_a_block_shows_the_callers_error(manager: AsyncManager):
+    with pytest.raises(psycopg.OperationalError):
+        async with manager.pool("a").connection() as conn:
+            manager.revoke(*manager.leases())
+            await wait_until(lambda: manager.stats().databases["main"].used == 0)
+            await conn.execute("select 1")
+
+
+async def test_sqlalchemy_can_borrow_from_it(manager: AsyncManager):
+    sqlalchemy = pytest.importorskip("sqlalchemy")
+    pool = manager.pool("a", close_returns=True)
+    if True:  # ASYNC
+        pytest.importorskip("greenlet")
+        from sqlalchemy.ext.asyncio import create_async_engine
+
+        engine = create_async_engine(
+            "postgresql+psycopg://", async_creator=pool.getconn, poolclass=sqlalchemy.NullPool
+        )
+    else:
+        engine = sqlalchemy.create_engine(
+            "postgresql+psycopg://", creator=pool.getconn, poolclass=sqlalchemy.NullPool
+        )
+    async with engine.begin() as conn:
+        await conn.execute(sqlalchemy.text("create table numbers (n int)"))
+        assert manager.stats().tenants["a"].in_use == 1
+    assert manager.stats().tenants["a"].in_use == 0
+    async with engine.connect() as conn:
+        found = await conn.execute(sqlalchemy.text("select count(*) from numbers"))
+        assert found.scalar() == 0
+    await engine.dispose()
+    assert manager.stats().databases["main"].used == 1
+
+
+async def test_statistics_are_those_of_the_tenant(manager: AsyncManager):
+    pool = manager.pool("a")
+    assert set(pool.get_stats()) == KEYS
+    async with pool.connection(), pool.connection():
+        with pytest.raises(PoolTimeout):
+            await pool.getconn(timeout=0)
+        waiter = Background(pool.getconn)
+        await wait_until(lambda: pool.get_stats()["requests_waiting"] == 1)
+        stats = pool.get_stats()
+    await pool.putconn(await waiter.result())
+
+    assert (stats["pool_min"], stats["pool_max"], stats["pool_size"]) == (0, 2, 2)
+    assert (stats["requests_num"], stats["requests_errors"]) == (4, 1)
+    assert stats["pool_available"] == 0
+    later = pool.pop_stats()
+    assert (later["pool_available"], later["requests_waiting"]) == (2, 0)
+    assert later["requests_queued"] == 3  # two for a connect, one for a return
+    assert later["usage_ms"] >= stats["usage_ms"] >= 0
+
+
+async def test_a_timeout_is_a_pool_timeout(manager: AsyncManager):
+    pool = manager.pool("a")
+    async with pool.connection(), pool.connection():
+        with pytest.raises(PoolTimeout, match="TENANT_LIMIT") as refusal:
+            await pool.getconn(timeout=0.01)
+    assert isinstance(refusal.value.__cause__, TenantLimit)
+
+
+async def test_a_full_queue_is_too_many_requests(
+    postgres: EmbeddedPostgres, database: str, open_manager: OpenManager
+):
+    tier = {"cap": 1, "max_waiting": 1}
+    manager = await open_manager(make_settings(postgres, {"a": {"dbname": database}}, tier=tier))
+    pool = manager.pool("a")
+    async with pool.connection():
+        waiter = Background(pool.getconn)
+        await wait_until(lambda: manager.stats().tenants["a"].waiting == 1)
+        with pytest.raises(TooManyRequests, match="max_waiting|waiting requests") as refusal:
+            await pool.getconn()
+    await pool.putconn(await waiter.result())
+    assert isinstance(refusal.value.__cause__, QueueFull)
+
+
+async def test_a_database_that_refuses_is_a_pool_timeout(
+    postgres: EmbeddedPostgres, open_manager: OpenManager
+):
+    manager = await open_manager(make_settings(postgres, {"a": {"dbname": "nowhere"}}))
+    with pytest.raises(PoolTimeout, match='"nowhere" does not exist') as refusal:
+        await manager.pool("a").getconn()
+    assert isinstance(refusal.value.__cause__, ConnectFailed | BreakerOpen)
+
+
+async def test_it_closes_with_its_manager_and_not_by_itself(manager: AsyncManager):
+    pool = manager.pool("a")
+    async with pool:
+        await pool.open()
+    await pool.close()
+    async with pool.connection():
+        pass
+    assert not pool.closed
+
+    await manager.close()
+
+    assert pool.closed
+    with pytest.raises(PoolClosed) as refusal:
+        await pool.getconn()
+    assert isinstance(refusal.value.__cause__, ManagerClosed)
+
+
+async def test_its_size_is_the_managers_business(manager: AsyncManager):
+    pool = manager.pool("a")
+    with pytest.raises(TypeError, match="cap of its tier"):
+        await pool.resize(1, 3)
+    async with pool.connection():
+        pass
+    await pool.check()
+    await pool.wait(timeout=5)
+    await pool.drain()
+    await wait_until(lambda: manager.stats().databases["main"].used == 0)
+
+
+async def test_an_unknown_tenant_has_none(manager: AsyncManager):
+    with pytest.raises(UnknownTenant):
+        manager.pool("stranger")

@@ -1,0 +1,62 @@
+# Generated from ../_async/test_execute.py by tools/generate_sync.py: do not edit.
+"""``manager.execute``: one statement by itself, its rows in memory."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from tenantpool import Manager
+from tests.manager._sync.helpers import pid_of
+from tests.support.servers import on_latest
+
+pytestmark = on_latest
+
+
+def test_rows_are_there_after_the_connection_went_back(manager: Manager):
+    result = manager.execute("a", "select * from generate_series(1, %s) n", [5])
+    assert manager.stats().tenants["a"].in_use == 0
+
+    assert result.description is not None
+    assert result.description[0].name == "n"
+    assert (result.rowcount, result.statusmessage, len(result)) == (5, "SELECT 5", 5)
+    assert result.fetchone() == (1,)
+    assert result.fetchmany(2) == [(2,), (3,)]
+    assert list(result) == [(4,), (5,)]
+    assert result.fetchall() == []
+    assert result.fetchone() is None
+
+
+def test_a_statement_without_rows_has_none(manager: Manager):
+    result = manager.execute("a", "create temporary table t ()")
+    assert (result.description, result.statusmessage) == (None, "CREATE TABLE")
+    assert result.fetchone() is None
+    assert result.fetchall() == []
+
+
+def test_it_runs_in_no_transaction(manager: Manager):
+    manager.execute("a", "vacuum")
+    with pytest.raises(psycopg.errors.ActiveSqlTransaction):
+        with manager.connection("a") as conn:
+            conn.execute("vacuum")
+
+
+@pytest.mark.parametrize(
+    "statement", ["select 1", "select 1 / 0", "begin", "begin; select 1 / 0", "not sql at all"]
+)
+def test_the_next_block_is_transactional_again(statement: str, manager: Manager):
+    backend = pid_of(manager, "a")
+    try:
+        manager.execute("a", statement)  # type: ignore[arg-type]
+    except psycopg.Error as error:
+        assert not isinstance(error, psycopg.ProgrammingError) or "sql" in statement
+    with manager.connection("a") as conn:
+        assert conn.info.backend_pid == backend
+        assert not conn.autocommit
+        assert conn.info.transaction_status.name == "IDLE"
+
+
+def test_a_connection_that_the_statement_ends_does_not_hide_the_reason(manager: Manager):
+    with pytest.raises(psycopg.errors.AdminShutdown):
+        manager.execute("a", "select pg_terminate_backend(pg_backend_pid()), pg_sleep(20)")
+    assert (manager.execute("a", "select 1")).fetchone() == (1,)

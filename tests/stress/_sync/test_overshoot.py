@@ -1,0 +1,140 @@
+# Generated from ../_async/test_overshoot.py by tools/generate_sync.py: do not edit.
+"""Rule 1, where it is hardest to keep: a slot is free when its backend is gone, and not before.
+
+The server has room for the capacity and no more, so it refuses whatever comes too early.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import Connection
+
+from tenantpool import Manager
+from tenantpool.embedded import EmbeddedPostgres
+from tenantpool.errors import ConnectFailed, Draining, LeaseEnded
+from tests.manager._sync.helpers import Background, OpenManager, wait_until
+from tests.manager.support import make_settings
+from tests.stress._sync.use import hold, visit
+from tests.stress.crowd import CAPACITY, WATCHERS, Operator, crowd, waiting
+from tests.support.servers import on_latest
+
+ROUNDS = 60
+
+Ending = Callable[[Manager, Operator, Connection[Any]], None]
+
+
+def close_it(manager: Manager, operator: Operator, conn: Connection[Any]) -> None:
+    conn.close()
+
+
+def kill_it(manager: Manager, operator: Operator, conn: Connection[Any]) -> None:
+    operator.ask("select pg_terminate_backend(%s)", conn.info.backend_pid)
+
+
+def revoke_it(manager: Manager, operator: Operator, conn: Connection[Any]) -> None:
+    [lease] = [lease for lease in manager.leases() if lease.tenant.name == "own_0"]
+    manager.revoke(lease)
+
+
+def leave_it_busy(manager: Manager, operator: Operator, conn: Connection[Any]) -> None:
+    conn.pgconn.send_query(b"select pg_sleep(60)")
+
+
+def drain_it(manager: Manager, operator: Operator, conn: Connection[Any]) -> None:
+    manager.drain("own_0", timeout=0)
+    manager.resume("own_0")
+
+
+def hand_it_on(manager: Manager, operator: Operator, conn: Connection[Any]) -> None:
+    """Give it back clean: the slot moves to the pool of the one who waits."""
+
+
+ENDINGS: list[Ending] = [close_it, kill_it, revoke_it, leave_it_busy, drain_it, hand_it_on]
+
+
+@pytest.fixture
+def manager(open_manager: OpenManager, full: EmbeddedPostgres, not_one_more: None) -> Manager:
+    """A manager that has asked the server how many connections there are."""
+    manager = open_manager(crowd(full, capacity="auto", headroom=WATCHERS))
+    assert manager.stats().databases["main"].capacity == CAPACITY
+    return manager
+
+
+@contextmanager
+def one_slot_left(manager: Manager) -> Iterator[None]:
+    """All but one are in use, by tenants that are in nobody's way."""
+    with ExitStack() as stack:
+        hold(stack, manager, *[f"own_{1 + number % 3}" for number in range(CAPACITY - 1)])
+        yield
+
+
+@pytest.mark.parametrize("end", ENDINGS, ids=lambda end: end.__name__)
+def test_a_slot_moves_on_when_the_backend_is_gone(
+    manager: Manager, operator: Operator, end: Ending
+):
+    def borrow() -> None:
+        with manager.connection("own_0") as conn:
+            conn.execute("select 1")
+            jobs.append(Background(visit, manager, "sharing_0"))
+            wait_until(lambda: waiting(manager.stats(), "sharing_0"))
+            end(manager, operator, conn)
+
+    jobs: list[Background[None]] = []
+    with one_slot_left(manager):
+        for _ in range(ROUNDS):
+            with suppress(psycopg.Error, LeaseEnded):
+                borrow()
+            jobs.pop().result()
+            manager.evict("sharing_0")
+
+
+@pytest.mark.parametrize("tenant", ["ghost", "stranger"])
+def test_a_slot_moves_on_when_the_backend_of_a_failed_connect_is_gone(
+    manager: Manager, tenant: str
+):
+    with one_slot_left(manager):
+        for _ in range(ROUNDS):
+            failing = Background(visit, manager, tenant)
+            following = Background(visit, manager, "sharing_0")
+            with pytest.raises(ConnectFailed):
+                failing.result()
+            following.result()
+            manager.evict("sharing_0")
+
+
+def test_the_question_for_the_capacity_is_over_before_the_first_connect(
+    open_manager: OpenManager, full: EmbeddedPostgres, not_one_more: None
+):
+    for _ in range(ROUNDS):
+        manager = open_manager(crowd(full, capacity="auto", headroom=WATCHERS))
+        tenants = [f"own_{number % 4}" for number in range(CAPACITY)]
+        for visitor in [Background(visit, manager, tenant) for tenant in tenants]:
+            visitor.result()
+        manager.close()
+
+
+@on_latest
+def test_a_connect_that_timed_out_keeps_its_slot_until_its_backend_is_gone(
+    open_manager: OpenManager, postgres: EmbeddedPostgres, database: str
+):
+    slow = postgres.dsn(options="-c post_auth_delay=3", connect_timeout=2)
+    settings = make_settings(
+        postgres, {"acme": {"dbname": database}}, conninfo=slow, capacity=1, close_timeout=0.1
+    )
+    manager = open_manager(settings)
+    core = manager._shells["main"].core
+
+    waiter = Background(visit, manager, "acme")
+    wait_until(lambda: core.leaving, what="the end of the connect")
+
+    assert (core.used, core.connecting) == (1, 0), "it would be one too many"
+    [(alive,)] = postgres.execute("select count(*) from pg_stat_activity where state = 'starting'")
+    assert alive == 1
+    manager.close(grace=0)
+    with pytest.raises(Draining):
+        waiter.result()

@@ -1,0 +1,74 @@
+"""Every benchmark runs, with next to nothing to do; no figure is judged here."""
+
+from __future__ import annotations
+
+import json
+import logging
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from benchmarks import report
+from benchmarks.__main__ import NAMES
+from benchmarks.measure import Effort, Result, median_of_ratios, quantile
+from tenantpool.embedded import installation
+
+PEERS = {"hot_path": ("sqlalchemy", "asyncpg")}
+"""What is not installed for the tests alone (extra: bench)."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def workspace() -> None:
+    """It stays as long as the process, so it is no leak of the first test that needs it."""
+    installation.workspace()
+
+
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging.getLogger("tenantpool"), "level", logging.ERROR)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_benchmark_runs(name: str) -> None:
+    for peer in PEERS.get(name, ()):
+        pytest.importorskip(peer)
+    result: Result = import_module(f"benchmarks.{name}").run(Effort.TINY)
+    assert result.name == name
+    assert any(figure.target for figure in result.figures)
+    assert json.loads(json.dumps(result.as_json()))["raw"]
+
+
+@pytest.fixture
+def result() -> Result:
+    result = Result("speed", "How fast", notes=["A note."])
+    result.at_most("one thing", 1.25, 1.5, " ×")
+    result.holds("another", "3 | 4", "0", ok=False)
+    result.show("a third", "7 µs")
+    return result
+
+
+def test_figures_are_judged_by_their_targets(result: Result) -> None:
+    cells = [(f.value, f.target, f.verdict) for f in result.figures]
+    assert cells == [("1.25 ×", "≤ 1.5 ×", "ok"), ("3 | 4", "0", "missed"), ("7 µs", None, "")]
+
+
+def test_results_are_written_as_json_and_as_markdown(
+    result: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "FOLDER", tmp_path)
+    report.save([result], {"CPU": "one", "cores": "2"}, Effort.FULL)
+    found = json.loads((tmp_path / "speed.json").read_text())
+    assert found["machine"] == {"CPU": "one", "cores": "2"}
+    assert [figure["ok"] for figure in found["figures"]] == [True, False, None]
+    page = (tmp_path / "README.md").read_text()
+    assert "CPU one, cores 2" in page
+    assert "| another | 3 / 4 | 0 | missed |" in page
+    report.save([result], {}, Effort.QUICK)
+    assert (tmp_path / "quick" / "speed.json").exists()
+
+
+def test_ratios_are_of_runs_side_by_side() -> None:
+    assert median_of_ratios([2, 4, 30], [1, 2, 3]) == 2
+    assert quantile([3, 1, 2], 0.5) == 2
+    assert quantile([], 0.99) == 0
