@@ -11,7 +11,7 @@ from time import monotonic
 from benchmarks.measure import Effort, Result, machine, progress
 from benchmarks.report import save, show
 
-NAMES = ("hot_path", "cold_start", "zipf", "noisy", "scale", "restart")
+NAMES = ("hot_path", "cold_start", "zipf", "noisy", "scale", "restart", "decisions", "long_run")
 """Modules with a function ``run(effort) -> Result``, in the order of the table."""
 
 

@@ -24,6 +24,7 @@ TENANTS = ("north", "south", "east")
 TARGET = 1.0
 POLL = 0.002
 LONGEST = 60.0
+LONGEST_REST = 5.0
 STEP = 0.01
 TABLE = "create table done (id int primary key)"
 SELECT = "select id from done"
@@ -104,9 +105,19 @@ async def _run(server: EmbeddedPostgres, size: Size) -> tuple[Log, list[float], 
             delays.append(await _restart(server, mode, away, log))
         over.set()
         await asyncio.gather(*tasks)
+        left = await _left_over(manager)
+    return log, delays, left
+
+
+async def _left_over(manager: AsyncManager) -> int:
+    """Slots that are not idle, and waiters, after connects and closes under way have ended."""
+    deadline = monotonic() + LONGEST_REST
+    while True:
         stats = manager.stats().databases["main"]
         left = stats.used - stats.idle + stats.waiting
-    return log, delays, left
+        if not left or monotonic() > deadline:
+            return left
+        await asyncio.sleep(STEP)
 
 
 async def _restart(server: EmbeddedPostgres, mode: StopMode, away: float, log: Log) -> float:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import accumulate
+from math import inf
 from random import Random
 from typing import Any
 
@@ -48,10 +49,14 @@ class Job(Request):
 class Simulator:
     """One database and everything around it, on a clock that jumps from event to event."""
 
-    def __init__(self, limits: DatabaseLimits, *, connect: float, seed: int = 1) -> None:
+    def __init__(
+        self, limits: DatabaseLimits, *, connect: float, at_once: float = inf, seed: int = 1
+    ) -> None:
+        """A connect takes *connect* seconds; more than *at_once* slow each other down."""
         self.db = Database("main", limits)
         self.random = Random(seed)
         self.connect = connect
+        self.at_once = at_once
         self.now = 0.0
         self.waits = array("d")
         self.opened = 0
@@ -59,6 +64,7 @@ class Simulator:
         """Backends that exist or are about to: counted here, not by the core."""
         self.most_connections = 0
         self.refused = 0
+        self._connecting = 0
         self._agenda: list[tuple[float, int, Callable[[Any], None], Any]] = []
         self._planned = 0
         self._wakes: set[float] = set()
@@ -79,9 +85,9 @@ class Simulator:
             self.now + self.random.uniform(0.0, worker.think or worker.hold), self._ask, worker
         )
 
-    def run(self, *, seconds: float = float("inf"), requests: int = 1 << 62) -> None:
+    def run(self, *, seconds: float = inf, leases: float = inf) -> None:
         """Go on for so many virtual seconds, or until so many more leases have been given."""
-        end, enough = self.now + seconds, len(self.waits) + requests
+        end, enough = self.now + seconds, len(self.waits) + leases
         agenda, waits = self._agenda, self.waits
         while agenda and agenda[0][0] <= end and len(waits) < enough:
             self.now, _, step, what = heappop(agenda)
@@ -114,6 +120,7 @@ class Simulator:
         self._at(self.now + self._pause(job.worker.think), self._ask, job.worker)
 
     def _connected(self, slot: Slot) -> None:
+        self._connecting -= 1
         self._perform(self.db.opened(self.now, slot, self.connect))
 
     def _gone(self, slot: Slot) -> None:
@@ -143,7 +150,9 @@ class Simulator:
         self.opened += 1
         self.connections += 1
         self.most_connections = max(self.most_connections, self.connections)
-        self._at(self.now + self.connect, self._connected, slot)
+        self._connecting += 1
+        crowd = max(1.0, self._connecting / self.at_once)
+        self._at(self.now + self.connect * crowd, self._connected, slot)
 
     # -- figures ---------------------------------------------------------------------------------
 

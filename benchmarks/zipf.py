@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from itertools import cycle
 from statistics import median
@@ -33,8 +33,11 @@ from tenantpool.cli.demo.sampler import Sampler
 
 EXPONENT = 1.1
 SHORT = 0.004
-LONG = 0.1
+LONG = 0.2
+LOOK = 0.002
+"""Seconds between two looks at pg_stat_activity, which must not cost what is measured."""
 QUANTUM = 50.0
+_BEFORE_IT_REPEATS = 10_000
 UTILISATION_TARGET = 0.97
 HEADROOM = 40
 """Connections that the server allows beyond the capacity, so that an overshoot is seen."""
@@ -49,7 +52,7 @@ NO_QUANTUM = "without quantum"
 class Size:
     """How much to measure: each of *rounds* takes *seconds* after a *warmup*.
 
-    A *crowd* is many more workers than connections, so that most tenants have a queue.
+    A *crowd* is many more workers than connections, each of which stays with its tenant.
     """
 
     tenants: int
@@ -63,10 +66,10 @@ class Size:
 
 SIZES = {
     Effort.FULL: Size(
-        tenants=200, capacity=50, workers=64, crowd=400, rounds=3, seconds=4.0, warmup=1.5
+        tenants=200, capacity=50, workers=64, crowd=400, rounds=3, seconds=3.0, warmup=1.0
     ),
     Effort.QUICK: Size(
-        tenants=200, capacity=50, workers=64, crowd=400, rounds=1, seconds=3.0, warmup=1.0
+        tenants=200, capacity=50, workers=64, crowd=400, rounds=1, seconds=2.0, warmup=1.0
     ),
     Effort.TINY: Size(
         tenants=4, capacity=3, workers=6, crowd=12, rounds=1, seconds=0.2, warmup=0.1
@@ -95,26 +98,33 @@ def run(effort: Effort) -> Result:
     with postgres(size.capacity + HEADROOM) as server:
         bench = Bench(server.dsn(), size)
         make_logins(server, list(bench.shares))
-        contest = bench.compare([OURS, BY_HAND, NO_POOL], size.workers, SHORT)
-        full = bench.compare([OURS], size.workers, LONG)
-        crowd = bench.compare([OURS, NO_QUANTUM], size.crowd, SHORT)
-    _report_limit(result, size, [*contest[OURS], *full[OURS], *crowd[OURS], *crowd[NO_QUANTUM]])
-    _report_use(result, full[OURS])
+        contest = bench.compare([OURS, BY_HAND, NO_POOL], size.workers, SHORT, loyal=False)
+        full = bench.compare([OURS], size.workers, SHORT, loyal=True)
+        restless = bench.compare([OURS], size.workers, LONG, loyal=False)
+        crowd = bench.compare([OURS, NO_QUANTUM], size.crowd, SHORT, loyal=True)
+    parts = {"contest": contest, "full": full, "restless": restless, "crowd": crowd}
+    ours = (OURS, NO_QUANTUM)
+    _report_limit(
+        result,
+        size,
+        [run for part in parts.values() for peer in ours for run in part.get(peer, [])],
+    )
+    _report_use(result, full[OURS], restless[OURS])
     _report_contest(result, size.workers, contest)
     _report_quantum(result, size.crowd, crowd)
     result.raw = {
         name: {peer: [asdict(outcome) for outcome in runs] for peer, runs in found.items()}
-        for name, found in (("contest", contest), ("full", full), ("crowd", crowd))
+        for name, found in parts.items()
     }
     result.notes += [
         "Each tenant has a login role, and so a pool, of its own: as far apart as by databases,"
         " without the 1.5 GB of files that 200 databases would be.",
-        f"{size.workers} workers in one event loop; each asks for the next tenant as soon as it has"
-        f" returned the last connection; leases of {1000 * SHORT:g} ms, and of {1000 * LONG:g} ms"
-        " for the utilisation, since with short ones most of the time goes into moving slots"
-        " between tenants.",
+        f"{size.workers} workers in one event loop ask without a pause, for another tenant each"
+        f" time unless they are said to be loyal; leases of {1000 * SHORT:g} ms. The"
+        f" {size.crowd} workers are loyal.",
         "Utilisation: slots lent, opening, closing or resetting ÷ capacity, sampled every 5 ms"
-        " while somebody waits for whom no slot is on its way.",
+        " while somebody waits for whom no slot is on its way. With another tenant each time,"
+        " it is a question of how fast the server lets slots move, 4 connects at a time.",
         "By hand: tenants whose share of the demand is a connection or more have a psycopg_pool"
         " of that size for good; the others take turns in pools of one connection, of which the"
         " one unused for longest is closed. The connect per request waits for one of as many"
@@ -138,13 +148,15 @@ class Bench:
             NO_POOL: lambda: NoPools(dsn, capacity),
         }
 
-    def compare(self, peers: list[str], workers: int, hold: float) -> dict[str, list[Outcome]]:
+    def compare(
+        self, peers: list[str], workers: int, hold: float, *, loyal: bool
+    ) -> dict[str, list[Outcome]]:
         """Run each of *peers* once in every round."""
         found: dict[str, list[Outcome]] = {peer: [] for peer in peers}
         for number in range(self._size.rounds):
             for peer in peers:
                 progress(f"round {number + 1}: {peer}, {workers} workers, {1000 * hold:g} ms")
-                outcome = asyncio.run(self._run(self._make[peer], workers, hold))
+                outcome = asyncio.run(self._run(self._make[peer], workers, hold, loyal))
                 found[peer].append(outcome)
         return found
 
@@ -163,13 +175,21 @@ class Bench:
         )
         return Tenantpool(AsyncManager(settings, kwargs=AUTOCOMMIT))
 
-    async def _run(self, make: Callable[[], Contender], workers: int, hold: float) -> Outcome:
-        with Sampler(self._dsn) as sampler:
+    async def _run(
+        self, make: Callable[[], Contender], workers: int, hold: float, loyal: bool
+    ) -> Outcome:
+        with Sampler(self._dsn, pause=LOOK) as sampler:
             async with make() as contender:
-                load = Load(contender, self.shares, workers, hold)
+                load = Load(contender, self._demand(workers, loyal), hold)
                 outcome = await self._measure(contender, load)
                 await load.end()
         return Outcome(**{**asdict(outcome), "most": sampler.most})
+
+    def _demand(self, workers: int, loyal: bool) -> list[list[str]]:
+        """The tenants that each worker asks for, in turn: *loyal* ones always for the same."""
+        tenants, shares = list(self.shares), list(self.shares.values())
+        asked = 1 if loyal else _BEFORE_IT_REPEATS
+        return [random.Random(seed).choices(tenants, shares, k=asked) for seed in range(workers)]
 
     async def _measure(self, contender: Contender, load: Load) -> Outcome:
         await asyncio.sleep(self._size.warmup)
@@ -196,18 +216,16 @@ class Bench:
 
 
 class Load:
-    """Workers that ask for the tenants by their shares of the demand, without a pause."""
+    """Workers that ask for the next tenant of their *demand* without a pause."""
 
-    def __init__(
-        self, contender: Contender, shares: Mapping[str, float], workers: int, hold: float
-    ) -> None:
+    def __init__(self, contender: Contender, demand: list[list[str]], hold: float) -> None:
         self.times: list[float] = []
         """Seconds from asking for a connection to having returned it."""
         self.errors = 0
         self._contender = contender
         self._statement = f"select pg_sleep({hold})".encode()
         self._over = False
-        self._tasks = [asyncio.create_task(self._work(shares, seed)) for seed in range(workers)]
+        self._tasks = [asyncio.create_task(self._work(tenants)) for tenants in demand]
 
     def reset(self) -> None:
         """Forget the requests so far, but not the errors."""
@@ -218,9 +236,8 @@ class Load:
         self._over = True
         await asyncio.gather(*self._tasks)
 
-    async def _work(self, shares: Mapping[str, float], seed: int) -> None:
-        demand = random.Random(seed).choices(list(shares), list(shares.values()), k=10_000)
-        for tenant in cycle(demand):
+    async def _work(self, tenants: list[str]) -> None:
+        for tenant in cycle(tenants):
             if self._over:
                 return
             started = perf_counter()
@@ -244,14 +261,20 @@ def _report_limit(result: Result, size: Size, runs: list[Outcome]) -> None:
     result.holds("most connections in pg_stat_activity", str(most), f"≤ {limit}", most <= limit)
 
 
-def _report_use(result: Result, runs: list[Outcome]) -> None:
-    used = median(outcome.utilisation or 0.0 for outcome in runs)
-    lent = median(outcome.lent or 0.0 for outcome in runs)
+def _report_use(result: Result, full: list[Outcome], restless: list[Outcome]) -> None:
+    used = _median_utilisation(full)
     target = UTILISATION_TARGET
-    result.holds(
-        "utilisation while somebody waits", f"{used:.1%}", f"≥ {target:.0%}", used >= target
-    )
-    result.show("... of which lent", f"{lent:.1%}")
+    what = "utilisation while somebody waits, workers loyal to a tenant"
+    result.holds(what, f"{used:.1%}", f"≥ {target:.0%}", used >= target)
+    result.show("... of which lent", f"{median(run.lent or 0.0 for run in full):.1%}")
+    value = f"{_median_utilisation(restless):.1%}"
+    result.show(f"... another tenant each time, leases of {1000 * LONG:g} ms", value)
+
+
+def _median_utilisation(runs: list[Outcome]) -> float:
+    """Over the runs in which somebody ever waited."""
+    found = [run.utilisation for run in runs if run.utilisation is not None]
+    return median(found) if found else 0.0
 
 
 def _report_contest(result: Result, workers: int, runs: dict[str, list[Outcome]]) -> None:

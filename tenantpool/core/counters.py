@@ -80,3 +80,9 @@ class Counters:
         self.connect_failures = 0
         self.refused: Counter[Reason] = Counter()
         self.waits = Waits()
+
+    def __repr__(self) -> str:
+        return (
+            f"<Counters {self.requests} requests, {self.leases} leases,"
+            f" {self.refused.total()} refused>"
+        )

@@ -276,6 +276,7 @@ class Database(Scheduler):
 
     def sweep(self, now: float, pool: Pool) -> Actions:
         """Upkeep of one pool: leases held too long, old and idle connections, ``min_size``."""
+        kept = pool.live and not upkeep.is_abandoned(now, pool)
         for request in upkeep.leaks(now, pool):
             self._report_leak(now, request)
         for request in upkeep.overdue(now, pool):
@@ -284,7 +285,7 @@ class Database(Scheduler):
             self._close(slot)
         if forgotten := upkeep.forgotten(now, pool):
             self._forget(now, pool, forgotten)
-        if pool.live:
+        if kept:
             self._want_warm(pool)
         self._dispatch(now)
         return self._flush()

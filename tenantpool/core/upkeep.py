@@ -20,7 +20,7 @@ def overdue(now: float, pool: Pool) -> list[Request]:
 
 def stale(now: float, pool: Pool) -> list[Slot]:
     """Idle connections to close: too old, idle for too long, or of a pool that nobody uses."""
-    if _is_abandoned(now, pool):
+    if is_abandoned(now, pool):
         return list(pool.idle)
     limits = next(iter(pool.tenants)).limits
     found: list[Slot] = []
@@ -45,6 +45,12 @@ def forgotten(now: float, pool: Pool) -> list[Tenant]:
     return found[1:] if pool.slots and len(found) == len(pool.tenants) else found
 
 
+def is_abandoned(now: float, pool: Pool) -> bool:
+    """Whether nobody has used it since ``pool_idle``."""
+    longest = max(tenant.limits.pool_idle for tenant in pool.tenants)
+    return now - pool.last_used > longest and not _leases(pool)
+
+
 def _leases(pool: Pool) -> list[Request]:
     return [slot.request for slot in pool.slots if slot.request is not None]
 
@@ -58,8 +64,3 @@ def _is_overdue(held: float, tenant: Tenant) -> bool:
     return _exceeds(held, limits.max_lease) or (
         limits.leak_revoke and _exceeds(held, limits.leak_after)
     )
-
-
-def _is_abandoned(now: float, pool: Pool) -> bool:
-    longest = max(tenant.limits.pool_idle for tenant in pool.tenants)
-    return now - pool.last_used > longest and not _leases(pool)

@@ -18,8 +18,9 @@ _OF_THE_SERVER = re.compile(
     r"|too many clients already|connection slots are reserved"
 )
 _FINAL = re.compile(
-    r"does not exist|authentication failed|no pg_hba\.conf entry|pg_hba\.conf rejects|permission denied"
-    r"|is not permitted to log in|not currently accepting connections|no password supplied"
+    r"does not exist|authentication failed|no pg_hba\.conf entry|pg_hba\.conf rejects"
+    r"|permission denied|is not permitted to log in|not currently accepting connections"
+    r"|no password supplied"
 )
 
 

@@ -12,10 +12,11 @@ from heapq import heappop, heappush
 from typing import NamedTuple
 
 from tenantpool.core.actions import Actions, Answer, Close, Notice, Open, Reset, WakeAt, Warmed
+from tenantpool.core.breaker import OPEN
 from tenantpool.core.database import Database
 from tenantpool.core.limits import DatabaseLimits, TenantLimits
 from tenantpool.core.pool import Pool
-from tenantpool.core.request import GRANTED, REFUSED, Request
+from tenantpool.core.request import REFUSED, Request
 from tenantpool.core.slot import OPENING, Slot
 from tenantpool.core.tenant import Tenant
 from tenantpool.errors import Refused
@@ -110,6 +111,14 @@ class World:
     def open_idle(self, count: int, tenant: Tenant) -> None:
         """Give the tenant's pool *count* connections that nobody uses."""
         self.give_back(*self.lease_all(count, tenant))
+
+    def trip(self, tenant: Tenant) -> Request:
+        """Let connects of the tenant's pool fail until its breaker opens."""
+        self.failing[tenant.pool.name] = REFUSED_ONCE
+        request = self.ask(tenant)
+        self.run(0.2)
+        assert tenant.pool.breaker.state == OPEN
+        return request
 
     def sweep(self) -> None:
         """Upkeep of every pool."""

@@ -26,7 +26,8 @@ def test_a_forgotten_tenant_that_was_looked_up_before_is_remembered() -> None:
     request = world.lease(a)
     assert request.state == GRANTED
     assert request.tenant is world.db.tenants["a"] is not a
-    assert (request.tenant.limits, request.tenant.pool.key) == (a.limits, a.pool.key)
+    assert (request.tenant.limits, request.tenant.pool) == (a.limits, a.pool)
+    assert list(a.pool.tenants) == [request.tenant]
 
 
 def test_remembered_while_everything_closes_it_is_refused() -> None:

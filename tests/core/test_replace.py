@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tenantpool.core.request import GRANTED, REFUSED, WAITING, Request
 from tenantpool.errors import Reason
-from tests.core.driver import REFUSED_ONCE, World, refusal_of
+from tests.core.driver import World, refusal_of
 
 
 def find_broken(world: World, request: Request) -> None:
@@ -66,9 +66,7 @@ def test_where_nobody_may_connect_it_is_refused() -> None:
     world = World()
     a = world.tenant("a")
     request = world.lease(a)
-    world.failing["a"] = REFUSED_ONCE
-    world.ask(a)
-    world.run(0.5)
+    world.trip(a)
     find_broken(world, request)
     assert request.state == REFUSED
     assert refusal_of(request).reason == Reason.BREAKER_OPEN

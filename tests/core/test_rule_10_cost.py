@@ -42,17 +42,28 @@ def who_waits(tenants: int) -> int:
     for number in range(tenants):
         world.ask(world.tenant(f"t{number}"))
     world.run(1.0)
-    return lines_of(lambda: [(world.give_back(lease), world.run(0.02)) for lease in held])
+
+    def move() -> None:
+        for lease in held:
+            world.give_back(lease)
+            world.run(0.02)
+
+    return lines_of(move)
 
 
 def how_long_a_queue_is(waiters: int) -> int:
-    """Twenty leases that go on to the next in line, and as many who give up."""
+    """Twenty leases that go on to the next in line, and some who give up."""
     world = World(capacity=20)
     a = world.tenant("a", cap=20, max_waiting=10_000)
     held = world.lease_all(20, a)
     waiting = world.ask_for(waiters, a)
-    lines = lines_of(lambda: world.give_back(*held))
-    return lines + lines_of(lambda: [world.cancel(request) for request in waiting[-5:]])
+
+    def go_on() -> None:
+        world.give_back(*held)
+        for request in waiting[-5:]:
+            world.cancel(request)
+
+    return lines_of(go_on)
 
 
 def who_is_idle(pools: int) -> int:
@@ -62,7 +73,7 @@ def who_is_idle(pools: int) -> int:
         world.open_idle(1, world.tenant(f"t{number}"))
     world.run(1.0)
     newcomer = world.tenant("newcomer", cap=20)
-    return lines_of(lambda: [(world.ask(newcomer), world.run(0.02)) for _ in range(20)])
+    return lines_of(lambda: world.lease_all(20, newcomer))
 
 
 def how_many_are_known(tenants: int) -> int:
@@ -72,21 +83,16 @@ def how_many_are_known(tenants: int) -> int:
         world.tenant(f"t{number}")
     a = world.tenant("a")
     world.open_idle(1, a)
-    return lines_of(lambda: [world.give_back(world.ask(a)) for _ in range(20)])
+
+    def lend() -> None:
+        for _ in range(20):
+            world.give_back(world.ask(a))
+
+    return lines_of(lend)
 
 
-@pytest.mark.parametrize(
-    "crowd", [who_waits, how_long_a_queue_is, who_is_idle, how_many_are_known]
-)
+@pytest.mark.parametrize("crowd", [who_waits, how_long_a_queue_is, who_is_idle, how_many_are_known])
 def test_a_hundred_times_as_many_cost_less_than_twice_as_much(
     crowd: Callable[[int], int],
 ) -> None:
     assert crowd(MANY) < 2 * crowd(FEW)
-
-
-def test_a_ranking_does_not_grow_with_what_has_been_overtaken() -> None:
-    world = World(capacity=1)
-    a = world.tenant("a")
-    for _ in range(1000):
-        world.cancel(world.ask(a))
-    assert len(a.queue._heap) < 100

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tenantpool.core.request import GRANTED, WAITING
-from tests.core.driver import REFUSED_ONCE, World
+from tests.core.driver import World
 
 
 def test_an_idle_connection_of_its_own_is_lent_at_once() -> None:
@@ -43,10 +43,7 @@ def test_who_may_not_connect_does_not_stand_in_the_way() -> None:
     world = World(capacity=3)
     a = world.tenant("a", guarantee=3)
     world.lease(a)
-    world.failing["a"] = REFUSED_ONCE
-    blocked = world.ask(a)
-    world.run(0.5)
-    assert (blocked.state, a.pool.breaker.state) == (WAITING, "open")
+    assert world.trip(a).state == WAITING
     assert world.lease(world.tenant("b")).state == GRANTED
 
 

@@ -1,8 +1,11 @@
-"""Rule 4: guarantees first, then the lowest claim per weight, then the longest wait."""
+"""Rule 4: guarantees first, then the lowest claim and the least slot time per weight."""
 
 from __future__ import annotations
 
+import pytest
+
 from tenantpool.core.request import GRANTED, WAITING, Request
+from tenantpool.core.tenant import Tenant
 from tests.core.driver import World
 
 
@@ -70,6 +73,37 @@ def test_ties_go_to_who_has_waited_longest() -> None:
     world.give_back(held)
     world.settle()
     assert (first.state, second.state) == (GRANTED, WAITING)
+
+
+def one_slot_for_all(world: World, times: dict[Tenant, float], turns: int) -> None:
+    """All of them wait; whoever gets the slot holds it for its time."""
+    for tenant in times:
+        world.ask_for(turns - len(tenant.queue), tenant)
+    for _ in range(turns):
+        (held,) = (slot.request for slot in world.db.slots)
+        assert held is not None
+        world.run(times[held.tenant])
+        world.give_back(held)
+        world.run(0.02)
+
+
+def test_where_more_wait_than_there_are_slots_slot_time_is_as_the_weights() -> None:
+    world = World(capacity=1, quantum_factor=0.0)
+    slow, quick = world.tenant("slow"), world.tenant("quick")
+    heavy = world.tenant("heavy", weight=2)
+    world.lease(slow)
+    one_slot_for_all(world, {slow: 0.3, quick: 0.1, heavy: 0.2}, 100)
+    assert slow.counters.held == pytest.approx(quick.counters.held, rel=0.1)
+    assert heavy.counters.held == pytest.approx(2 * quick.counters.held, rel=0.1)
+
+
+def test_slot_time_that_was_not_used_is_saved_up_for_a_second_at_most() -> None:
+    world = World(capacity=1, quantum_factor=0.0)
+    a, b, absent = world.tenant("a"), world.tenant("b"), world.tenant("absent")
+    world.lease(a)
+    one_slot_for_all(world, {a: 0.5, b: 0.5}, 60)
+    one_slot_for_all(world, {a: 0.5, b: 0.5, absent: 0.5}, 12)
+    assert absent.counters.held == pytest.approx((12 * 0.5 + 2 * 1.0) / 3, abs=0.6)
 
 
 def test_inside_a_tenant_priority_goes_first_and_then_who_came_first() -> None:

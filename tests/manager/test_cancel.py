@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 import pytest
@@ -57,33 +58,55 @@ def is_asleep(postgres: EmbeddedPostgres, database: str) -> bool:
 
 
 async def test_every_await_on_the_way_to_a_lease(postgres: EmbeddedPostgres, database: str):
-    """Cancelled after one step of the event loop, after two, and so on until it succeeds."""
     settings = make_settings(postgres, shared(database, "a", "b"), capacity=1, check_after=0)
     async with AsyncManager(settings) as manager:
-        steps = 0
-        while not await is_lent_after(manager, "a" if steps % 2 else "b", steps):
-            steps += 1
-            await wait_until_async(lambda: manager.stats().databases["main"].in_use == 0)
-        assert steps > 3
+        for ready in (False, True):  # a connect is on the way, and then a switch
+            if ready:
+                await manager.execute("a", "select 1")
+            awaits = 0
+            while not await is_lent(manager, "b", awaits):
+                awaits += 1
+                await wait_until_async(lambda: manager.stats().databases["main"].in_use == 0)
+            assert awaits > 0
         assert len(backends(postgres, database)) == manager.stats().databases["main"].used == 1
-        assert (await manager.execute("b", "show app.tenant")).fetchone() == ("b",)
+        assert (await manager.execute("a", "show app.tenant")).fetchone() == ("a",)
 
 
-async def is_lent_after(manager: AsyncManager, tenant: str, steps: int) -> bool:
-    """Whether *tenant* gets a connection before its task is cancelled after some *steps*."""
+async def is_lent(manager: AsyncManager, tenant: str, awaits: int) -> bool:
+    """Whether *tenant* gets a connection when its request is cancelled after some *awaits*."""
     got: list[object] = []
 
     async def borrow() -> None:
-        async with manager.connection(tenant):
+        async with manager.connection(tenant, timeout=5):
             got.append(tenant)
 
-    task = asyncio.create_task(borrow())
-    for _ in range(steps):
-        await asyncio.sleep(0.0005)
-    task.cancel()
     with suppress(asyncio.CancelledError):
-        await task
+        await CancelAfter(borrow(), awaits)
     return bool(got)
+
+
+class CancelAfter:
+    """Awaits a coroutine, and cancels what it waits for after it has waited some times."""
+
+    def __init__(self, job: Coroutine[Any, Any, None], awaits: int) -> None:
+        self._job = job
+        self._left = awaits
+
+    def __await__(self) -> Generator[Any, None, None]:
+        steps = self._job.__await__()
+        resume: Callable[[], Any] = partial(steps.send, None)
+        with suppress(StopIteration):
+            while True:
+                awaited = resume()
+                if not self._left and awaited is not None:
+                    awaited.cancel()
+                self._left -= 1
+                try:
+                    yield awaited
+                except BaseException as error:
+                    resume = partial(steps.throw, error)
+                else:
+                    resume = partial(steps.send, None)
 
 
 async def test_a_drain_and_a_warmup(postgres: EmbeddedPostgres, database: str):

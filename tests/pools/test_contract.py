@@ -91,9 +91,10 @@ def test_a_pool_that_is_not_opened_does_nothing(pool_class: Any):
     assert not pool._workers, f"a pool that is not open has workers, {POOL}"
 
 
-METHODS = (
-    "connection getconn putconn open close wait resize check drain get_stats pop_stats".split()
-)
+METHODS = [
+    *("connection", "getconn", "putconn", "open", "close", "wait", "resize", "check", "drain"),
+    *("get_stats", "pop_stats"),
+]
 
 
 @POOLS

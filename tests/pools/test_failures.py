@@ -46,8 +46,7 @@ def server() -> Iterator[EmbeddedPostgres]:
         rules = server.data_dir / "pg_hba.conf"
         rules.write_text(
             f"host all locked_out {HOST}/32 reject\n"
-            f"host all somebody {HOST}/32 scram-sha-256\n"
-            + rules.read_text()
+            f"host all somebody {HOST}/32 scram-sha-256\n" + rules.read_text()
         )
         server.restart()
         yield server
@@ -95,9 +94,10 @@ def test_a_role_that_has_all_its_connections_is_one_tenants_trouble(server: Embe
 
 def test_a_server_that_is_full_is_everybodys_trouble(server: EmbeddedPostgres):
     with ExitStack() as stack:
+        for _ in range(4):
+            stack.enter_context(psycopg.connect(somebody(server)))
         with pytest.raises(psycopg.OperationalError, match="reserved for"):
-            for _ in range(5):
-                stack.enter_context(psycopg.connect(somebody(server)))
+            psycopg.connect(somebody(server))
         assert failure_of(somebody(server)) == DATABASE_FOR_NOW
         stack.enter_context(psycopg.connect(server.dsn()))
         with pytest.raises(psycopg.OperationalError, match="too many clients"):
@@ -144,7 +144,9 @@ def test_a_host_that_does_not_resolve():
 def test_a_network_that_says_nothing(server: EmbeddedPostgres):
     with Severer(server.port) as network:
         network.pause()
-        assert failure_of(somebody(server, port=network.port, connect_timeout=2)) == DATABASE_FOR_NOW
+        assert (
+            failure_of(somebody(server, port=network.port, connect_timeout=2)) == DATABASE_FOR_NOW
+        )
         network.heal()
 
 
@@ -157,6 +159,7 @@ def test_a_server_that_hangs_up():
 def hanging_up() -> Iterator[int]:
     """A port that takes a connection and closes it at once."""
     with socket.create_server((HOST, 0)) as listener:
+
         def serve() -> None:
             with suppress(OSError):
                 while True:
@@ -176,7 +179,7 @@ TRANSLATED = {
     "German server": (AT + "FATAL:  Datenbank »acme« existiert nicht", TENANT_FOR_NOW),
     "Russian server": (AT + 'ВАЖНО:  база данных "acme" не существует', TENANT_FOR_NOW),
     "Japanese server": (AT + 'FATAL:  データベース"acme"は存在しません', TENANT_FOR_NOW),
-    "Turkish server": (AT + 'ÖLÜMCÜL (FATAL):  "acme" veritabanı mevcut değil', TENANT_FOR_NOW),
+    "Turkish server": (AT + 'ÖLÜMCÜL (FATAL):  "acme" diye bir yer yok', TENANT_FOR_NOW),
     "French libpq": (
         "la connexion au serveur sur « 10.0.0.1 », port 5432 a échoué : "
         "FATAL:  authentification par mot de passe échouée pour l'utilisateur « acme »",

@@ -26,6 +26,7 @@ def full(request: pytest.FixtureRequest) -> Iterator[EmbeddedPostgres]:
     with EmbeddedPostgres(version=request.param, settings=settings) as server:
         prepare(server)
         yield server
+        server.stop("immediate")  # nothing is worth a checkpoint
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ WORKER = "worker"
 DEDICATED = 4
 SHARING = 2
 
-SECONDS = float(os.environ.get("TENANTPOOL_STRESS_SECONDS", "2.5"))
+SECONDS = float(os.environ.get("TENANTPOOL_STRESS_SECONDS", "2"))
 """How long each soup is cooked."""
 SEED = os.environ.get("TENANTPOOL_STRESS_SEED", "tenantpool")
 

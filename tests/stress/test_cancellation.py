@@ -14,7 +14,6 @@ import pytest
 from tenantpool import AsyncManager, Settings
 from tenantpool.embedded import EmbeddedPostgres
 from tenantpool.errors import LeaseEnded, Refused
-from tests.manager._async.helpers import Background
 from tests.manager.support import make_settings, shared
 from tests.stress._async.use import lease_every_slot, visit
 from tests.stress.crowd import is_at_rest
@@ -101,13 +100,13 @@ async def somebody_else_has_it(manager: AsyncManager) -> None:
             await asyncio.sleep(0.005)
 
     held = asyncio.Event()
-    holder = Background(hold)
+    holder = asyncio.ensure_future(hold())
     await held.wait()
     try:
         await visit(manager, "a")
     finally:
         with suppress(asyncio.CancelledError):
-            await asyncio.shield(holder._task)
+            await asyncio.shield(holder)
 
 
 async def switch_of_a_shared_connection(manager: AsyncManager) -> None:

@@ -12,7 +12,9 @@ _BURST = 0.1
 _PAUSE = 0.0002
 
 _FUNCTION = """
-create function pg_temp.sample(burst float, pause float, out latest int, out most int, out looks int) as $$
+create function pg_temp.sample(
+    burst float, pause float, out latest int, out most int, out looks int
+) as $$
 declare
     ends timestamptz := clock_timestamp() + burst * interval '1 s';
 begin

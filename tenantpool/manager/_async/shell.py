@@ -234,7 +234,17 @@ class AsyncShell:
         A server that can't be reached is no error: nobody may connect to it before it has been
         asked again.
         """
-        database = self._settings.databases[self.name]
+        headroom = self._settings.databases[self.name].headroom
+        try:
+            limit = await self._ask_limit()
+        except (psycopg.Error, OSError) as error:
+            report(logging.WARNING, "capacity unknown", database=self.name, error=error)
+            self.step(self.core.unreachable, error)
+        else:
+            self.step(self.core.reachable, max(1, limit - headroom))
+
+    async def _ask_limit(self) -> int:
+        """Connect once and ask; however that ends, leave no backend behind."""
         conninfo = self._settings.conninfo(PoolSpec(self.name, ""))
         witness = AsyncWitness()
         try:
@@ -242,13 +252,11 @@ class AsyncShell:
                 conn = await watched(AsyncConnection).connect(conninfo, autocommit=True)
             async with conn:
                 row = await (await conn.execute(QUERY)).fetchone()
+        finally:
             await witness.wait_until_gone(self._close_timeout)
-        except (psycopg.Error, OSError) as error:
-            report(logging.WARNING, "capacity unknown", database=self.name, error=error)
-            self.step(self.core.unreachable, error)
-        else:
-            assert row is not None
-            self.step(self.core.reachable, max(1, row[0] - database.headroom))
+            witness.close()
+        assert row is not None
+        return int(row[0])
 
     def sweep(self) -> None:
         """Upkeep, a pool at a time, so that nobody waits for the lock for long."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Future
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar
 
 import pytest
@@ -24,11 +25,13 @@ __all__ = [
     "on_all_versions",
     "open_manager",
     "pid_of",
+    "raises",
     "wait_until",
 ]
 
 P = ParamSpec("P")
 T = TypeVar("T")
+E = TypeVar("E", bound=BaseException)
 
 if True:  # ASYNC
 
@@ -38,6 +41,19 @@ if True:  # ASYNC
 
 else:
     on_all_versions = on_latest
+
+if True:  # ASYNC
+
+    @asynccontextmanager
+    async def raises(
+        kind: type[E] | tuple[type[E], ...], match: str | None = None
+    ) -> AsyncIterator[pytest.ExceptionInfo[E]]:
+        """``pytest.raises``, to stand in one ``async with`` beside what raises."""
+        with pytest.raises(kind, match=match) as caught:
+            yield caught
+
+else:
+    raises = pytest.raises
 
 _PATIENCE = 20.0
 """Seconds that a background job may take."""
@@ -69,28 +85,27 @@ async def pid_of(manager: AsyncManager, tenant: str) -> int:
 class Background(Generic[T]):
     """A job beside the test: a task, or a thread."""
 
-    def __init__(
-        self, job: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs
-    ) -> None:
+    def __init__(self, job: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> None:
         if True:  # ASYNC
-            self._task = asyncio.ensure_future(job(*args, **kwargs))
+            self._end = asyncio.ensure_future(job(*args, **kwargs))
         else:
-            self._future: Future[T] = Future()
+            self._end = Future[T]()
             self._thread = threading.Thread(target=self._run, args=(job, args, kwargs))
             self._thread.start()
 
     async def result(self) -> T:
         """Wait for its end, and return or raise what it did."""
         if True:  # ASYNC
-            return await asyncio.wait_for(self._task, _PATIENCE)
+            await asyncio.wait([self._end], timeout=_PATIENCE)
         else:
             self._thread.join(_PATIENCE)
-            return self._future.result(0)
+        assert self._end.done(), f"the job has not ended after {_PATIENCE:g} s"
+        return self._end.result()
 
     if False:  # ASYNC
 
         def _run(self, job: Callable[..., T], args: Any, kwargs: Any) -> None:
             try:
-                self._future.set_result(job(*args, **kwargs))
+                self._end.set_result(job(*args, **kwargs))
             except BaseException as error:
-                self._future.set_exception(error)
+                self._end.set_exception(error)

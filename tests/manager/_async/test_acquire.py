@@ -10,7 +10,7 @@ from psycopg import AsyncConnection
 
 from tenantpool import AsyncManager, LeaseEnded
 from tenantpool.embedded import EmbeddedPostgres
-from tests.manager._async.helpers import OpenManager, wait_until
+from tests.manager._async.helpers import OpenManager, raises, wait_until
 from tests.manager.support import make_settings
 from tests.support.servers import on_latest
 
@@ -50,9 +50,8 @@ async def test_what_was_not_acquired_here_is_not_taken(
         with pytest.raises(LeaseEnded, match="not borrowed with acquire"):
             await manager.release(foreign)
         assert not foreign.closed
-    async with manager.connection("a") as conn:
-        with pytest.raises(LeaseEnded):
-            await manager.release(conn)
+    async with manager.connection("a") as conn, raises(LeaseEnded):
+        await manager.release(conn)
 
 
 async def test_a_revoked_connection_is_not_kept(

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+from contextlib import suppress
+from functools import partial
+
 import psycopg
 import pytest
 from psycopg import AsyncConnection
 
 from tenantpool import AsyncManager, LeaseEnded, TenantLimit
 from tenantpool.embedded import EmbeddedPostgres
-from tests.manager._async.helpers import Background, wait_until
+from tests.manager._async.helpers import Background, raises, wait_until
 from tests.manager.support import kill
 from tests.support.servers import on_latest
 
@@ -21,6 +26,10 @@ class Oops(Exception):
 
 def in_use(manager: AsyncManager) -> int:
     return manager.stats().databases["main"].in_use
+
+
+def is_waiting(manager: AsyncManager, count: int) -> bool:
+    return manager.stats().tenants["a"].waiting == count
 
 
 async def numbers(manager: AsyncManager) -> list[int]:
@@ -46,19 +55,17 @@ async def test_a_block_that_ends_well_commits(manager: AsyncManager):
 
 @pytest.mark.usefixtures("table")
 async def test_a_block_that_raises_rolls_back(manager: AsyncManager):
-    with pytest.raises(Oops):
-        async with manager.connection("a") as conn:
-            await conn.execute("insert into numbers values (1)")
-            raise Oops
+    async with raises(Oops), manager.connection("a") as conn:
+        await conn.execute("insert into numbers values (1)")
+        raise Oops
     assert await numbers(manager) == []
     assert in_use(manager) == 0
 
 
 @pytest.mark.usefixtures("table")
 async def test_a_commit_that_fails_raises_and_the_connection_comes_back(manager: AsyncManager):
-    with pytest.raises(psycopg.errors.UniqueViolation):
-        async with manager.connection("a") as conn:
-            await conn.execute("insert into numbers values (1), (1)")
+    async with raises(psycopg.errors.UniqueViolation), manager.connection("a") as conn:
+        await conn.execute("insert into numbers values (1), (1)")
     async with manager.connection("a") as again:
         assert again is conn
         assert conn.info.transaction_status.name == "IDLE"
@@ -79,10 +86,9 @@ async def test_transaction_blocks_inside_work_as_they_do_in_psycopg(manager: Asy
     async with manager.connection("a") as conn:
         async with conn.transaction():
             await conn.execute("insert into numbers values (1)")
-        with pytest.raises(Oops):
-            async with conn.transaction():
-                await conn.execute("insert into numbers values (2)")
-                raise Oops
+        async with raises(Oops), conn.transaction():
+            await conn.execute("insert into numbers values (2)")
+            raise Oops
         async with manager.connection("a") as other:
             assert other is not conn
             await other.execute("insert into numbers values (3)")
@@ -96,10 +102,9 @@ async def test_transaction_mode_is_one_transaction(manager: AsyncManager):
         await conn.execute("insert into numbers values (1)")
         with pytest.raises(psycopg.ProgrammingError):
             await conn.commit()
-    with pytest.raises(Oops):
-        async with manager.transaction("a") as conn:
-            await conn.execute("insert into numbers values (2)")
-            raise Oops
+    async with raises(Oops), manager.transaction("a") as conn:
+        await conn.execute("insert into numbers values (2)")
+        raise Oops
     assert await numbers(manager) == [1]
     assert in_use(manager) == 0
 
@@ -116,10 +121,9 @@ async def test_a_connection_closed_in_its_block_is_replaced(manager: AsyncManage
 async def test_a_connection_that_dies_in_its_block_is_replaced(
     manager: AsyncManager, postgres: EmbeddedPostgres
 ):
-    with pytest.raises(psycopg.OperationalError):
-        async with manager.connection("a") as conn:
-            kill(postgres, conn.info.backend_pid)
-            await conn.execute("select 1")
+    async with raises(psycopg.OperationalError), manager.connection("a") as conn:
+        kill(postgres, conn.info.backend_pid)
+        await conn.execute("select 1")
     assert (await manager.execute("a", "select 1")).fetchone() == (1,)
     assert manager.stats().tenants["a"].lost == 1
 
@@ -128,20 +132,18 @@ async def test_a_connection_that_dies_in_its_block_is_replaced(
 async def test_a_statement_that_still_runs_is_cancelled(
     fails: bool, manager: AsyncManager, postgres: EmbeddedPostgres
 ):
-    with pytest.raises(Oops if fails else psycopg.OperationalError):
-        async with manager.connection("a") as conn:
-            conn.pgconn.send_query(b"select pg_sleep(600)")
-            if fails:
-                raise Oops
+    async with raises(Oops if fails else psycopg.OperationalError), manager.connection("a") as conn:
+        conn.pgconn.send_query(b"select pg_sleep(600)")
+        if fails:
+            raise Oops
     await wait_until(lambda: conn.closed and manager.stats().databases["main"].used == 0)
     assert postgres.execute("select 1 from pg_stat_activity where query ~ '[6]00'") == []
 
 
 async def test_a_lease_is_used_once(manager: AsyncManager):
     lease = manager.connection("a")
-    async with lease:
-        with pytest.raises(LeaseEnded, match="used once"):
-            await lease.__aenter__()
+    async with lease, raises(LeaseEnded, match="used once"):
+        await lease.__aenter__()
     with pytest.raises(LeaseEnded, match="used once"):
         await lease.__aenter__()
     with pytest.raises(LeaseEnded):
@@ -174,7 +176,7 @@ async def test_the_more_urgent_request_goes_first(manager: AsyncManager):
     jobs = []
     for number, priority in enumerate([0, 2, 1], 1):
         jobs.append(Background(ask, priority))
-        await wait_until(lambda n=number: manager.stats().tenants["a"].waiting == n)
+        await wait_until(partial(is_waiting, manager, number))
     await manager.release(held[0])
     for job in jobs:
         await job.result()
@@ -182,12 +184,20 @@ async def test_the_more_urgent_request_goes_first(manager: AsyncManager):
     assert served == [2, 1, 0]
 
 
-async def test_an_error_leads_to_no_cycle_that_keeps_the_callers_frame(manager: AsyncManager):
+async def test_a_refusal_does_not_keep_the_frame_that_asked(manager: AsyncManager):
+    seen: list[weakref.ref[Oops]] = []
+
+    async def ask() -> None:
+        local = Oops()
+        seen.append(weakref.ref(local))
+        async with manager.connection("a", timeout=0):
+            pass
+
     async with manager.connection("a"), manager.connection("a"):
-        with pytest.raises(TenantLimit) as refusal:
-            async with manager.connection("a", timeout=0):
-                pass
-    lease = next(
-        f.frame.f_locals["self"] for f in refusal.traceback if "AsyncLease" in repr(f.frame.f_locals)
-    )
-    assert lease.error is None
+        gc.disable()
+        try:
+            with suppress(TenantLimit):
+                await ask()
+            assert seen[0]() is None
+        finally:
+            gc.enable()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import psycopg
 import pytest
 
 from tenantpool import AsyncManager
-from tests.manager._async.helpers import pid_of
+from tests.manager._async.helpers import pid_of, raises
 from tests.support.servers import on_latest
 
 pytestmark = on_latest
@@ -35,9 +37,8 @@ async def test_a_statement_without_rows_has_none(manager: AsyncManager):
 
 async def test_it_runs_in_no_transaction(manager: AsyncManager):
     await manager.execute("a", "vacuum")
-    with pytest.raises(psycopg.errors.ActiveSqlTransaction):
-        async with manager.connection("a") as conn:
-            await conn.execute("vacuum")
+    async with raises(psycopg.errors.ActiveSqlTransaction), manager.connection("a") as conn:
+        await conn.execute("vacuum")
 
 
 @pytest.mark.parametrize(
@@ -45,10 +46,8 @@ async def test_it_runs_in_no_transaction(manager: AsyncManager):
 )
 async def test_the_next_block_is_transactional_again(statement: str, manager: AsyncManager):
     backend = await pid_of(manager, "a")
-    try:
-        await manager.execute("a", statement)  # type: ignore[arg-type]
-    except psycopg.Error as error:
-        assert not isinstance(error, psycopg.ProgrammingError) or "sql" in statement
+    with suppress(psycopg.errors.DivisionByZero, psycopg.errors.SyntaxError):
+        await manager.execute("a", statement)
     async with manager.connection("a") as conn:
         assert conn.info.backend_pid == backend
         assert not conn.autocommit

@@ -11,7 +11,7 @@ import pytest
 
 from tenantpool import AsyncManager, LeaseEnded
 from tenantpool.embedded import EmbeddedPostgres
-from tests.manager._async.helpers import OpenManager, pid_of, wait_until
+from tests.manager._async.helpers import OpenManager, pid_of, raises, wait_until
 from tests.manager.support import backends, make_settings
 from tests.support.servers import on_latest
 
@@ -81,12 +81,11 @@ def _ask(manager: AsyncManager):
 async def test_a_revoked_holder_can_do_nothing_more(
     manager: AsyncManager, postgres: EmbeddedPostgres, database: str
 ):
-    with pytest.raises(psycopg.OperationalError):
-        async with manager.connection("a") as conn:
-            manager.revoke(*manager.leases())
-            await wait_until(lambda: is_empty(manager))
-            assert backends(postgres, database) == []
-            await conn.execute("select 1")
+    async with raises(psycopg.OperationalError), manager.connection("a") as conn:
+        manager.revoke(*manager.leases())
+        await wait_until(lambda: is_empty(manager))
+        assert backends(postgres, database) == []
+        await conn.execute("select 1")
     assert conn.closed
     assert manager.stats().tenants["a"].revoked == 1
 
@@ -106,18 +105,22 @@ async def test_a_slot_is_free_only_when_the_revoked_backend_is_gone(
 
 
 async def test_a_revoke_ends_what_the_holder_runs(manager: AsyncManager):
-    with pytest.raises((psycopg.errors.QueryCanceled, psycopg.OperationalError)):
-        async with manager.connection("a") as conn:
-            conn.pgconn.send_query(b"select pg_sleep(600)")
-            manager.revoke(*manager.leases())
-            await wait_until(lambda: is_empty(manager))
-            await conn.execute("select 1")
+    async with (
+        raises((psycopg.errors.QueryCanceled, psycopg.OperationalError)),
+        manager.connection("a") as conn,
+    ):
+        conn.pgconn.send_query(b"select pg_sleep(600)")
+        manager.revoke(*manager.leases())
+        await wait_until(lambda: is_empty(manager))
+        await conn.execute("select 1")
 
 
 async def test_a_block_that_ends_well_after_a_revoke_says_so(manager: AsyncManager):
-    with pytest.raises(LeaseEnded, match=r"a: the lease taken at .*test_leases.py:\d+ .* revoked"):
-        async with manager.connection("a") as conn:
-            manager.revoke(*manager.leases())
+    async with (
+        raises(LeaseEnded, match=r"a: the lease taken at .*test_leases.py:\d+ .* revoked"),
+        manager.connection("a") as conn,
+    ):
+        manager.revoke(*manager.leases())
     assert conn.closed
     await wait_until(lambda: is_empty(manager))
 
@@ -135,9 +138,8 @@ async def test_a_lease_that_lasts_too_long_is_revoked(
 ):
     settings = make_settings(postgres, {"a": {"dbname": database}}, tier={"max_lease": 0.05})
     manager = await open_manager(settings)
-    with pytest.raises(LeaseEnded, match="revoked"):
-        async with manager.connection("a"):
-            await wait_until(lambda: is_empty(manager))
+    async with raises(LeaseEnded, match="revoked"), manager.connection("a"):
+        await wait_until(lambda: is_empty(manager))
     assert backends(postgres, database) == []
 
 

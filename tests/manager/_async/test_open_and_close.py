@@ -18,7 +18,13 @@ from tenantpool import (
     Refused,
 )
 from tenantpool.embedded import HOST, EmbeddedPostgres
-from tests.manager._async.helpers import Background, OpenManager, on_all_versions, wait_until
+from tests.manager._async.helpers import (
+    Background,
+    OpenManager,
+    on_all_versions,
+    raises,
+    wait_until,
+)
 from tests.manager.support import backends, make_settings
 from tests.support.servers import on_latest
 
@@ -56,9 +62,8 @@ async def test_close_revokes_what_does_not_come_back(
 
 @on_latest
 async def test_a_block_that_outlives_its_manager_is_told(manager: AsyncManager):
-    with pytest.raises(LeaseEnded, match="revoked"):
-        async with manager.connection("a"):
-            assert await manager.close(0) == 1
+    async with raises(LeaseEnded, match="revoked"), manager.connection("a"):
+        assert await manager.close(0) == 1
 
 
 @on_latest
@@ -86,9 +91,8 @@ async def test_close_refuses_those_who_wait(manager: AsyncManager):
 
     with pytest.raises(Draining, match="the manager is closing"):
         await waiter.result()
-    with pytest.raises(Draining, match="the manager is closing"):
-        async with late:
-            pass
+    async with raises(Draining, match="the manager is closing"), late:
+        pass
     for conn in held:
         await manager.release(conn)
 
@@ -118,12 +122,11 @@ async def test_a_closed_manager_says_so(manager: AsyncManager):
         manager.connection("a")
     for use in (manager.acquire, manager.warmup, manager.drain):
         with pytest.raises(ManagerClosed):
-            await use("a")  # type: ignore[operator]
+            await use("a")
     with pytest.raises(ManagerClosed):
         await manager.execute("a", "select 1")
-    with pytest.raises(ManagerClosed):
-        async with manager.transaction("a"):
-            pass
+    async with raises(ManagerClosed), manager.transaction("a"):
+        pass
     for name in ("pool", "resume", "evict", "reset_breaker"):
         with pytest.raises(ManagerClosed):
             getattr(manager, name)("a")
@@ -156,9 +159,7 @@ async def test_the_capacity_can_be_read_from_the_server(
         " - current_setting('superuser_reserved_connections')::int"
         " - current_setting('reserved_connections')::int"
     )
-    settings = make_settings(
-        postgres, {"a": {"dbname": database}}, capacity="auto", headroom=7
-    )
+    settings = make_settings(postgres, {"a": {"dbname": database}}, capacity="auto", headroom=7)
     manager = await open_manager(settings)
     assert manager.stats().databases["main"].capacity == free - 7
     assert (await manager.execute("a", "select 1")).fetchone() == (1,)
@@ -214,14 +215,14 @@ async def test_guarantees_above_the_capacity_found_out_are_an_error_that_leaves_
 
 
 @on_latest
-async def test_a_manager_closes_when_its_block_raises(
-    postgres: EmbeddedPostgres, database: str
-):
+async def test_a_manager_closes_when_its_block_raises(postgres: EmbeddedPostgres, database: str):
     class Oops(Exception):
         pass
 
-    with pytest.raises(Oops):
-        async with AsyncManager(make_settings(postgres, {"a": {"dbname": database}})) as manager:
-            await manager.execute("a", "select 1")
-            raise Oops
+    async with (
+        raises(Oops),
+        AsyncManager(make_settings(postgres, {"a": {"dbname": database}})) as manager,
+    ):
+        await manager.execute("a", "select 1")
+        raise Oops
     assert backends(postgres, database) == []

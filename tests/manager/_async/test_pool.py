@@ -17,7 +17,7 @@ from tenantpool import (
     UnknownTenant,
 )
 from tenantpool.embedded import EmbeddedPostgres
-from tests.manager._async.helpers import Background, OpenManager, wait_until
+from tests.manager._async.helpers import Background, OpenManager, raises, wait_until
 from tests.manager.support import make_settings, shared
 from tests.support.servers import on_latest
 
@@ -55,10 +55,9 @@ async def test_connection_commits_or_rolls_back(manager: AsyncManager):
     async with pool.connection(timeout=5) as conn:
         assert isinstance(conn, AsyncConnection)
         await conn.execute("create table numbers (n int)")
-    with pytest.raises(Oops):
-        async with pool.connection() as conn:
-            await conn.execute("insert into numbers values (1)")
-            raise Oops
+    async with raises(Oops), pool.connection() as conn:
+        await conn.execute("insert into numbers values (1)")
+        raise Oops
     assert (await manager.execute("a", "select count(*) from numbers")).fetchone() == (0,)
     assert manager.stats().tenants["a"].in_use == 0
 
@@ -110,11 +109,10 @@ async def test_close_of_a_revoked_connection_is_quiet(manager: AsyncManager):
 
 
 async def test_a_revoke_in_a_block_shows_the_callers_error(manager: AsyncManager):
-    with pytest.raises(psycopg.OperationalError):
-        async with manager.pool("a").connection() as conn:
-            manager.revoke(*manager.leases())
-            await wait_until(lambda: manager.stats().databases["main"].used == 0)
-            await conn.execute("select 1")
+    async with raises(psycopg.OperationalError), manager.pool("a").connection() as conn:
+        manager.revoke(*manager.leases())
+        await wait_until(lambda: manager.stats().databases["main"].used == 0)
+        await conn.execute("select 1")
 
 
 async def test_sqlalchemy_can_borrow_from_it(manager: AsyncManager):
@@ -164,9 +162,12 @@ async def test_statistics_are_those_of_the_tenant(manager: AsyncManager):
 
 async def test_a_timeout_is_a_pool_timeout(manager: AsyncManager):
     pool = manager.pool("a")
-    async with pool.connection(), pool.connection():
-        with pytest.raises(PoolTimeout, match="TENANT_LIMIT") as refusal:
-            await pool.getconn(timeout=0.01)
+    async with (
+        pool.connection(),
+        pool.connection(),
+        raises(PoolTimeout, match="TENANT_LIMIT") as refusal,
+    ):
+        await pool.getconn(timeout=0.01)
     assert isinstance(refusal.value.__cause__, TenantLimit)
 
 
@@ -179,7 +180,7 @@ async def test_a_full_queue_is_too_many_requests(
     async with pool.connection():
         waiter = Background(pool.getconn)
         await wait_until(lambda: manager.stats().tenants["a"].waiting == 1)
-        with pytest.raises(TooManyRequests, match="max_waiting|waiting requests") as refusal:
+        with pytest.raises(TooManyRequests, match="allows 1 waiting requests") as refusal:
             await pool.getconn()
     await pool.putconn(await waiter.result())
     assert isinstance(refusal.value.__cause__, QueueFull)

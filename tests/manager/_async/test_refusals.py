@@ -24,7 +24,7 @@ from tenantpool import (
     UnknownTenant,
 )
 from tenantpool.embedded import HOST, EmbeddedPostgres
-from tests.manager._async.helpers import Background, OpenManager, wait_until
+from tests.manager._async.helpers import Background, OpenManager, raises, wait_until
 from tests.manager.support import make_settings, shared
 from tests.support.servers import on_latest
 from tests.support.severer import Severer
@@ -35,9 +35,8 @@ PASSWORD = "s3cret-w0rd"
 
 
 async def refusal_of(manager: AsyncManager, tenant: str, timeout: float | None = 0.05) -> Refused:
-    with pytest.raises(Refused) as caught:
-        async with manager.connection(tenant, timeout=timeout):
-            pass
+    async with raises(Refused) as caught, manager.connection(tenant, timeout=timeout):
+        pass
     return caught.value
 
 

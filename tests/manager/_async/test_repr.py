@@ -73,8 +73,7 @@ def test_a_refusal(kind: type[TenantLimit] | type[ConnectFailed]):
     error = kind("a", "the limit", waited=1.5, holders={"a": 2}, cause=OSError("no route"))
     assert repr(error) == f"{kind.__name__}('a', 'the limit')"
     assert str(error) == (
-        f"a: {kind.reason}: the limit; waited 1.500 s; held by a: 2;"
-        " last connect error: no route"
+        f"a: {kind.reason}: the limit; waited 1.500 s; held by a: 2; last connect error: no route"
     )
 
 

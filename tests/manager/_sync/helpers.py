@@ -21,13 +21,17 @@ __all__ = [
     "on_all_versions",
     "open_manager",
     "pid_of",
+    "raises",
     "wait_until",
 ]
 
 P = ParamSpec("P")
 T = TypeVar("T")
+E = TypeVar("E", bound=BaseException)
 
 on_all_versions = on_latest
+
+raises = pytest.raises
 
 _PATIENCE = 20.0
 """Seconds that a background job may take."""
@@ -60,17 +64,18 @@ class Background(Generic[T]):
     """A job beside the test: a task, or a thread."""
 
     def __init__(self, job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> None:
-        self._future: Future[T] = Future()
+        self._end = Future[T]()
         self._thread = threading.Thread(target=self._run, args=(job, args, kwargs))
         self._thread.start()
 
     def result(self) -> T:
         """Wait for its end, and return or raise what it did."""
         self._thread.join(_PATIENCE)
-        return self._future.result(0)
+        assert self._end.done(), f"the job has not ended after {_PATIENCE:g} s"
+        return self._end.result()
 
     def _run(self, job: Callable[..., T], args: Any, kwargs: Any) -> None:
         try:
-            self._future.set_result(job(*args, **kwargs))
+            self._end.set_result(job(*args, **kwargs))
         except BaseException as error:
-            self._future.set_exception(error)
+            self._end.set_exception(error)

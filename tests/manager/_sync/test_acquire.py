@@ -11,7 +11,7 @@ from psycopg import Connection
 
 from tenantpool import LeaseEnded, Manager
 from tenantpool.embedded import EmbeddedPostgres
-from tests.manager._sync.helpers import OpenManager, wait_until
+from tests.manager._sync.helpers import OpenManager, raises, wait_until
 from tests.manager.support import make_settings
 from tests.support.servers import on_latest
 
@@ -49,9 +49,8 @@ def test_what_was_not_acquired_here_is_not_taken(manager: Manager, postgres: Emb
         with pytest.raises(LeaseEnded, match="not borrowed with acquire"):
             manager.release(foreign)
         assert not foreign.closed
-    with manager.connection("a") as conn:
-        with pytest.raises(LeaseEnded):
-            manager.release(conn)
+    with manager.connection("a") as conn, raises(LeaseEnded):
+        manager.release(conn)
 
 
 def test_a_revoked_connection_is_not_kept(

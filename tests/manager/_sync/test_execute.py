@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import psycopg
 import pytest
 
 from tenantpool import Manager
-from tests.manager._sync.helpers import pid_of
+from tests.manager._sync.helpers import pid_of, raises
 from tests.support.servers import on_latest
 
 pytestmark = on_latest
@@ -36,9 +38,8 @@ def test_a_statement_without_rows_has_none(manager: Manager):
 
 def test_it_runs_in_no_transaction(manager: Manager):
     manager.execute("a", "vacuum")
-    with pytest.raises(psycopg.errors.ActiveSqlTransaction):
-        with manager.connection("a") as conn:
-            conn.execute("vacuum")
+    with raises(psycopg.errors.ActiveSqlTransaction), manager.connection("a") as conn:
+        conn.execute("vacuum")
 
 
 @pytest.mark.parametrize(
@@ -46,10 +47,8 @@ def test_it_runs_in_no_transaction(manager: Manager):
 )
 def test_the_next_block_is_transactional_again(statement: str, manager: Manager):
     backend = pid_of(manager, "a")
-    try:
-        manager.execute("a", statement)  # type: ignore[arg-type]
-    except psycopg.Error as error:
-        assert not isinstance(error, psycopg.ProgrammingError) or "sql" in statement
+    with suppress(psycopg.errors.DivisionByZero, psycopg.errors.SyntaxError):
+        manager.execute("a", statement)
     with manager.connection("a") as conn:
         assert conn.info.backend_pid == backend
         assert not conn.autocommit

@@ -12,7 +12,7 @@ import pytest
 
 from tenantpool import LeaseEnded, Manager
 from tenantpool.embedded import EmbeddedPostgres
-from tests.manager._sync.helpers import OpenManager, pid_of, wait_until
+from tests.manager._sync.helpers import OpenManager, pid_of, raises, wait_until
 from tests.manager.support import backends, make_settings
 from tests.support.servers import on_latest
 
@@ -82,12 +82,11 @@ def _ask(manager: Manager):
 def test_a_revoked_holder_can_do_nothing_more(
     manager: Manager, postgres: EmbeddedPostgres, database: str
 ):
-    with pytest.raises(psycopg.OperationalError):
-        with manager.connection("a") as conn:
-            manager.revoke(*manager.leases())
-            wait_until(lambda: is_empty(manager))
-            assert backends(postgres, database) == []
-            conn.execute("select 1")
+    with raises(psycopg.OperationalError), manager.connection("a") as conn:
+        manager.revoke(*manager.leases())
+        wait_until(lambda: is_empty(manager))
+        assert backends(postgres, database) == []
+        conn.execute("select 1")
     assert conn.closed
     assert manager.stats().tenants["a"].revoked == 1
 
@@ -107,18 +106,22 @@ def test_a_slot_is_free_only_when_the_revoked_backend_is_gone(
 
 
 def test_a_revoke_ends_what_the_holder_runs(manager: Manager):
-    with pytest.raises((psycopg.errors.QueryCanceled, psycopg.OperationalError)):
-        with manager.connection("a") as conn:
-            conn.pgconn.send_query(b"select pg_sleep(600)")
-            manager.revoke(*manager.leases())
-            wait_until(lambda: is_empty(manager))
-            conn.execute("select 1")
+    with (
+        raises((psycopg.errors.QueryCanceled, psycopg.OperationalError)),
+        manager.connection("a") as conn,
+    ):
+        conn.pgconn.send_query(b"select pg_sleep(600)")
+        manager.revoke(*manager.leases())
+        wait_until(lambda: is_empty(manager))
+        conn.execute("select 1")
 
 
 def test_a_block_that_ends_well_after_a_revoke_says_so(manager: Manager):
-    with pytest.raises(LeaseEnded, match=r"a: the lease taken at .*test_leases.py:\d+ .* revoked"):
-        with manager.connection("a") as conn:
-            manager.revoke(*manager.leases())
+    with (
+        raises(LeaseEnded, match=r"a: the lease taken at .*test_leases.py:\d+ .* revoked"),
+        manager.connection("a") as conn,
+    ):
+        manager.revoke(*manager.leases())
     assert conn.closed
     wait_until(lambda: is_empty(manager))
 
@@ -136,9 +139,8 @@ def test_a_lease_that_lasts_too_long_is_revoked(
 ):
     settings = make_settings(postgres, {"a": {"dbname": database}}, tier={"max_lease": 0.05})
     manager = open_manager(settings)
-    with pytest.raises(LeaseEnded, match="revoked"):
-        with manager.connection("a"):
-            wait_until(lambda: is_empty(manager))
+    with raises(LeaseEnded, match="revoked"), manager.connection("a"):
+        wait_until(lambda: is_empty(manager))
     assert backends(postgres, database) == []
 
 

@@ -19,7 +19,13 @@ from tenantpool import (
     Refused,
 )
 from tenantpool.embedded import HOST, EmbeddedPostgres
-from tests.manager._sync.helpers import Background, OpenManager, on_all_versions, wait_until
+from tests.manager._sync.helpers import (
+    Background,
+    OpenManager,
+    on_all_versions,
+    raises,
+    wait_until,
+)
 from tests.manager.support import backends, make_settings
 from tests.support.servers import on_latest
 
@@ -55,9 +61,8 @@ def test_close_revokes_what_does_not_come_back(
 
 @on_latest
 def test_a_block_that_outlives_its_manager_is_told(manager: Manager):
-    with pytest.raises(LeaseEnded, match="revoked"):
-        with manager.connection("a"):
-            assert manager.close(0) == 1
+    with raises(LeaseEnded, match="revoked"), manager.connection("a"):
+        assert manager.close(0) == 1
 
 
 @on_latest
@@ -85,9 +90,8 @@ def test_close_refuses_those_who_wait(manager: Manager):
 
     with pytest.raises(Draining, match="the manager is closing"):
         waiter.result()
-    with pytest.raises(Draining, match="the manager is closing"):
-        with late:
-            pass
+    with raises(Draining, match="the manager is closing"), late:
+        pass
     for conn in held:
         manager.release(conn)
 
@@ -117,12 +121,11 @@ def test_a_closed_manager_says_so(manager: Manager):
         manager.connection("a")
     for use in (manager.acquire, manager.warmup, manager.drain):
         with pytest.raises(ManagerClosed):
-            use("a")  # type: ignore[operator]
+            use("a")
     with pytest.raises(ManagerClosed):
         manager.execute("a", "select 1")
-    with pytest.raises(ManagerClosed):
-        with manager.transaction("a"):
-            pass
+    with raises(ManagerClosed), manager.transaction("a"):
+        pass
     for name in ("pool", "resume", "evict", "reset_breaker"):
         with pytest.raises(ManagerClosed):
             getattr(manager, name)("a")
@@ -215,8 +218,10 @@ def test_a_manager_closes_when_its_block_raises(postgres: EmbeddedPostgres, data
     class Oops(Exception):
         pass
 
-    with pytest.raises(Oops):
-        with Manager(make_settings(postgres, {"a": {"dbname": database}})) as manager:
-            manager.execute("a", "select 1")
-            raise Oops
+    with (
+        raises(Oops),
+        Manager(make_settings(postgres, {"a": {"dbname": database}})) as manager,
+    ):
+        manager.execute("a", "select 1")
+        raise Oops
     assert backends(postgres, database) == []

@@ -18,7 +18,7 @@ from tenantpool import (
     UnknownTenant,
 )
 from tenantpool.embedded import EmbeddedPostgres
-from tests.manager._sync.helpers import Background, OpenManager, wait_until
+from tests.manager._sync.helpers import Background, OpenManager, raises, wait_until
 from tests.manager.support import make_settings, shared
 from tests.support.servers import on_latest
 
@@ -56,10 +56,9 @@ def test_connection_commits_or_rolls_back(manager: Manager):
     with pool.connection(timeout=5) as conn:
         assert isinstance(conn, Connection)
         conn.execute("create table numbers (n int)")
-    with pytest.raises(Oops):
-        with pool.connection() as conn:
-            conn.execute("insert into numbers values (1)")
-            raise Oops
+    with raises(Oops), pool.connection() as conn:
+        conn.execute("insert into numbers values (1)")
+        raise Oops
     assert (manager.execute("a", "select count(*) from numbers")).fetchone() == (0,)
     assert manager.stats().tenants["a"].in_use == 0
 
@@ -111,11 +110,10 @@ def test_close_of_a_revoked_connection_is_quiet(manager: Manager):
 
 
 def test_a_revoke_in_a_block_shows_the_callers_error(manager: Manager):
-    with pytest.raises(psycopg.OperationalError):
-        with manager.pool("a").connection() as conn:
-            manager.revoke(*manager.leases())
-            wait_until(lambda: manager.stats().databases["main"].used == 0)
-            conn.execute("select 1")
+    with raises(psycopg.OperationalError), manager.pool("a").connection() as conn:
+        manager.revoke(*manager.leases())
+        wait_until(lambda: manager.stats().databases["main"].used == 0)
+        conn.execute("select 1")
 
 
 def test_sqlalchemy_can_borrow_from_it(manager: Manager):
@@ -157,9 +155,12 @@ def test_statistics_are_those_of_the_tenant(manager: Manager):
 
 def test_a_timeout_is_a_pool_timeout(manager: Manager):
     pool = manager.pool("a")
-    with pool.connection(), pool.connection():
-        with pytest.raises(PoolTimeout, match="TENANT_LIMIT") as refusal:
-            pool.getconn(timeout=0.01)
+    with (
+        pool.connection(),
+        pool.connection(),
+        raises(PoolTimeout, match="TENANT_LIMIT") as refusal,
+    ):
+        pool.getconn(timeout=0.01)
     assert isinstance(refusal.value.__cause__, TenantLimit)
 
 
@@ -172,7 +173,7 @@ def test_a_full_queue_is_too_many_requests(
     with pool.connection():
         waiter = Background(pool.getconn)
         wait_until(lambda: manager.stats().tenants["a"].waiting == 1)
-        with pytest.raises(TooManyRequests, match="max_waiting|waiting requests") as refusal:
+        with pytest.raises(TooManyRequests, match="allows 1 waiting requests") as refusal:
             pool.getconn()
     pool.putconn(waiter.result())
     assert isinstance(refusal.value.__cause__, QueueFull)

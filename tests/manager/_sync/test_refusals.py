@@ -25,7 +25,7 @@ from tenantpool import (
     UnknownTenant,
 )
 from tenantpool.embedded import HOST, EmbeddedPostgres
-from tests.manager._sync.helpers import Background, OpenManager, wait_until
+from tests.manager._sync.helpers import Background, OpenManager, raises, wait_until
 from tests.manager.support import make_settings, shared
 from tests.support.servers import on_latest
 from tests.support.severer import Severer
@@ -36,9 +36,8 @@ PASSWORD = "s3cret-w0rd"
 
 
 def refusal_of(manager: Manager, tenant: str, timeout: float | None = 0.05) -> Refused:
-    with pytest.raises(Refused) as caught:
-        with manager.connection(tenant, timeout=timeout):
-            pass
+    with raises(Refused) as caught, manager.connection(tenant, timeout=timeout):
+        pass
     return caught.value
 
 

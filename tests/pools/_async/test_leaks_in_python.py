@@ -18,7 +18,7 @@ from psycopg.types.string import StrDumper
 
 from tenantpool import AsyncManager
 from tenantpool.embedded import EmbeddedPostgres
-from tests.manager._async.helpers import OpenManager, wait_until
+from tests.manager._async.helpers import OpenManager
 from tests.manager.support import make_settings, shared
 from tests.support.servers import on_latest
 
@@ -159,7 +159,7 @@ async def test_a_cursor_that_a_tenant_kept_reaches_nothing(manager: AsyncManager
             lambda: copy.__aenter__(),
         ):
             with pytest.raises((psycopg.OperationalError, psycopg.InterfaceError)):
-                await attempt()  # type: ignore[no-untyped-call]
+                await attempt()
         await named.close()
         assert await (await conn.execute("select 1")).fetchone() == (1,)
 

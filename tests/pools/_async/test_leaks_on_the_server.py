@@ -42,7 +42,10 @@ MARKS = {
         "create function pg_temp.mine() returns int language sql return 1",
         "select to_regproc('pg_temp.mine')::text",
     ),
-    "a prepared statement": ("prepare mine as select 1", "select count(*) from pg_prepared_statements"),
+    "a prepared statement": (
+        "prepare mine as select 1",
+        "select count(*) from pg_prepared_statements",
+    ),
     "a cursor with hold": (
         "declare mine cursor with hold for select 1",
         "select count(*) from pg_cursors where name = 'mine'",
@@ -106,7 +109,9 @@ async def test_no_transaction_of_a_tenant_is_left(
 
     async with manager.connection("b") as conn:
         assert await look(conn, "select to_regclass('orders')::text") is None
-    assert postgres.execute("select 1 from pg_class where relname = 'orders'", dbname=database) == []
+    assert (
+        postgres.execute("select 1 from pg_class where relname = 'orders'", dbname=database) == []
+    )
 
 
 @on_latest

@@ -158,7 +158,7 @@ def test_a_cursor_that_a_tenant_kept_reaches_nothing(manager: Manager):
             lambda: copy.__enter__(),
         ):
             with pytest.raises((psycopg.OperationalError, psycopg.InterfaceError)):
-                attempt()  # type: ignore[no-untyped-call]
+                attempt()
         named.close()
         assert (conn.execute("select 1")).fetchone() == (1,)
 

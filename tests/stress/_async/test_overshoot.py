@@ -22,7 +22,7 @@ from tests.stress._async.use import hold, visit
 from tests.stress.crowd import CAPACITY, WATCHERS, Operator, crowd, waiting
 from tests.support.servers import on_latest
 
-ROUNDS = 60
+ROUNDS = 10
 
 Ending = Callable[[AsyncManager, Operator, AsyncConnection[Any]], Awaitable[None]]
 
@@ -110,14 +110,12 @@ async def test_a_slot_moves_on_when_the_backend_of_a_failed_connect_is_gone(
             manager.evict("sharing_0")
 
 
-async def test_the_question_for_the_capacity_is_over_before_the_first_connect(
-    open_manager: OpenManager, full: EmbeddedPostgres, not_one_more: None
+async def test_the_connection_that_asks_for_the_capacity_is_gone_before_the_first_connect(
+    open_manager: OpenManager, full: EmbeddedPostgres, operator: Operator, not_one_more: None
 ):
     for _ in range(ROUNDS):
         manager = await open_manager(crowd(full, capacity="auto", headroom=WATCHERS))
-        tenants = [f"own_{number % 4}" for number in range(CAPACITY)]
-        for visitor in [Background(visit, manager, tenant) for tenant in tenants]:
-            await visitor.result()
+        assert operator.backends() == 0
         await manager.close()
 
 

@@ -14,6 +14,7 @@ from tests.stress._async.guests import AsyncGuest, AsyncHost
 from tests.stress.crowd import (
     CAPACITY,
     SECONDS,
+    SEED,
     WATCHERS,
     Dice,
     Operator,
@@ -30,6 +31,7 @@ async def cook(
     manager: AsyncManager, operator: Operator, *, restarts: Sequence[StopMode] = ()
 ) -> Counter[str]:
     """Let guests and a host loose on *manager*; return how the guests' visits ended."""
+    print(f"to cook it again: TENANTPOOL_STRESS_SEED={SEED}")
     guests = [AsyncGuest(manager, Dice(f"guest {number}")) for number in range(GUESTS)]
     host = AsyncHost(manager, operator, Dice("host"))
     jobs = [Background(guest.stay, SECONDS) for guest in guests]

@@ -15,6 +15,7 @@ from tests.stress._sync.guests import Guest, Host
 from tests.stress.crowd import (
     CAPACITY,
     SECONDS,
+    SEED,
     WATCHERS,
     Dice,
     Operator,
@@ -31,6 +32,7 @@ def cook(
     manager: Manager, operator: Operator, *, restarts: Sequence[StopMode] = ()
 ) -> Counter[str]:
     """Let guests and a host loose on *manager*; return how the guests' visits ended."""
+    print(f"to cook it again: TENANTPOOL_STRESS_SEED={SEED}")
     guests = [Guest(manager, Dice(f"guest {number}")) for number in range(GUESTS)]
     host = Host(manager, operator, Dice("host"))
     jobs = [Background(guest.stay, SECONDS) for guest in guests]
