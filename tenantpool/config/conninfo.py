@@ -36,6 +36,8 @@ _DEFAULTS = {
     "keepalives_idle": "30",
     "keepalives_interval": "10",
     "keepalives_count": "3",
+    # The same for one that dies while it owes an answer; milliseconds, on Linux.
+    "tcp_user_timeout": "60000",
 }
 
 

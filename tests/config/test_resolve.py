@@ -204,6 +204,7 @@ def test_a_conninfo_is_completed_with_what_keeps_a_pool_alive() -> None:
         "keepalives_idle": "30",
         "keepalives_interval": "10",
         "keepalives_count": "3",
+        "tcp_user_timeout": "60000",
     }
 
 
