@@ -41,6 +41,14 @@ def test_the_rate_counts_per_idle_connection() -> None:
     assert evicted(world) == ["wide"]
 
 
+def test_the_rate_counts_per_connection_that_has_become_idle_by_now() -> None:
+    world = World(capacity=3)
+    held = world.lease_all(2, world.tenant("wide")) + [world.lease(world.tenant("narrow"))]
+    world.run(1.0)
+    world.give_back(*held)
+    assert evicted(world) == ["wide"]
+
+
 def test_requests_of_long_ago_count_less() -> None:
     world = World(capacity=2)
     ask_and_return(world, 10, world.tenant("once"))
