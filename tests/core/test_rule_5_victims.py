@@ -43,7 +43,7 @@ def test_the_rate_counts_per_idle_connection() -> None:
 
 def test_the_rate_counts_per_connection_that_has_become_idle_by_now() -> None:
     world = World(capacity=3)
-    held = world.lease_all(2, world.tenant("wide")) + [world.lease(world.tenant("narrow"))]
+    held = [*world.lease_all(2, world.tenant("wide")), world.lease(world.tenant("narrow"))]
     world.run(1.0)
     world.give_back(*held)
     assert evicted(world) == ["wide"]
