@@ -25,6 +25,8 @@ EXPONENT = 1.1
 CONNECTS = (0.003, 0.020)
 FREE = {"min_connection_age": 0.0, "connect_concurrency": CAPACITY, "quantum_max": 1e9}
 """Nothing limits how slots move; a table then varies one thing."""
+BRISK = {"min_connection_age": 0.0, "connect_concurrency": 16}
+"""What the tables of ages and of connects at a time recommend."""
 TIERS = {"basic": 1.0, "pro": 3.0, "enterprise": 10.0}
 
 
@@ -178,12 +180,15 @@ def neighbours(seconds: float) -> list[Row]:
 
 def million(tenants: int = 1_000, leases: int = 1_000_000, seed: int = 1) -> Row:
     """All tiers, Zipf demand, more of it than there is capacity."""
-    sim = Simulator(DatabaseLimits(CAPACITY), connect=0.003, seed=seed)
-    tiers = [
+    sim = Simulator(DatabaseLimits(CAPACITY, **BRISK), connect=0.003, seed=seed)  # type: ignore[arg-type]
+    basic, pro, enterprise = (
         TenantLimits(tier, cap=10, guarantee=int(tier == "enterprise"), weight=weight)
         for tier, weight in TIERS.items()
+    )
+    many = [
+        sim.tenant(f"t{n}", enterprise if n % 50 == 0 else pro if n % 10 == 0 else basic)
+        for n in range(tenants)
     ]
-    many = [sim.tenant(f"t{n}", tiers[2 if n % 50 == 0 else n % 10 == 0]) for n in range(tenants)]
     worker = Worker(sim.zipf(many, EXPONENT))
     for _ in range(400):
         sim.start(worker)

@@ -27,7 +27,7 @@ class Close(NamedTuple):
 
 
 class Reset(NamedTuple):
-    """Wipe the session of this slot's connection; then ``cleaned``, or ``broken``."""
+    """Wipe the session of this slot's connection; then ``cleaned``."""
 
     slot: Slot
 
@@ -39,7 +39,7 @@ class Answer(NamedTuple):
 
 
 class WakeAt(NamedTuple):
-    """Call ``tick`` at this time (seconds, the clock of ``now``), or earlier."""
+    """Call ``wake`` at this time (seconds, the clock of ``now``), or earlier."""
 
     when: float
 

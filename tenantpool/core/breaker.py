@@ -93,10 +93,6 @@ class Breaker:
             self.state = OPEN
             self.retry_at = now
 
-    def reset(self) -> None:
-        """Close the breaker by hand and forget its back-off."""
-        self.success()
-
     def _too_many(self) -> bool:
         if self._in_a_row >= self.limits.failures:
             return True

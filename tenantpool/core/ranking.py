@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 
@@ -12,61 +11,52 @@ _SLACK = 64
 """Overtaken entries that are tolerated before a heap is rebuilt, besides one for each live one."""
 
 
-class Ranking(Generic[Item]):
+class Ranking(dict[Item, tuple[Any, int, Item]]):
     """A priority queue whose items can be ranked anew and taken out: O(log n), amortised.
 
-    The smallest key comes first; equal keys keep the order in which they came. An entry that has
+    The smallest key comes first; equal keys keep the order in which they came. It is a dictionary
+    of the items that are in, in no order of rank, and their entries in a heap. An entry that has
     been overtaken stays in the heap until it surfaces, where it is skipped: a Python list can't
     be searched cheaply, so this is faster than sifting. Items are hashed by identity.
     """
 
-    __slots__ = ("_entries", "_heap", "_serial")
+    __slots__ = ("_heap", "_serial")
 
     def __init__(self) -> None:
-        self._entries: dict[Item, tuple[Any, int, Item]] = {}
+        super().__init__()
         self._heap: list[tuple[Any, int, Item]] = []
         self._serial = 0
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def __contains__(self, item: object) -> bool:
-        return item in self._entries
-
-    def __iter__(self) -> Iterator[Item]:
-        """All items, in no order of rank."""
-        return iter(self._entries)
 
     def __repr__(self) -> str:
         return f"<Ranking of {len(self)}, best {self.best()!r}>"
 
     def put(self, item: Item, key: Any) -> None:
         """Rank *item* by *key*, wherever it stood before."""
-        entry = self._entries.get(item)
+        entry = self.get(item)
         if entry is not None and entry[0] == key:
             return
         self._serial += 1
-        entry = (key, self._serial, item)
-        self._entries[item] = entry
+        self[item] = entry = (key, self._serial, item)
         heappush(self._heap, entry)
-        if len(self._heap) > 2 * len(self._entries) + _SLACK:
-            self._heap = list(self._entries.values())
+        if len(self._heap) > 2 * len(self) + _SLACK:
+            self._heap = list(self.values())
             heapify(self._heap)
 
     def discard(self, item: Item) -> None:
         """Take *item* out, if it is in."""
-        self._entries.pop(item, None)
+        self.pop(item, None)
 
     def key(self, item: Item) -> Any:
         """The key that *item* is ranked by; KeyError if it is not in."""
-        return self._entries[item][0]
+        return self[item][0]
 
     def best(self) -> Item | None:
         """The item with the smallest key, left where it is; None if there is none."""
-        heap, entries = self._heap, self._entries
+        heap = self._heap
         while heap:
             entry = heap[0]
-            if entries.get(entry[2]) is entry:
-                return entry[2]
+            item = entry[2]
+            if self.get(item) is entry:
+                return item
             heappop(heap)
         return None

@@ -116,11 +116,11 @@ class Scheduler(Books):
         if pool.idle and (slot := self._take_idle(now, tenant)) is not None:
             self._serve(now, slot, tenant)
             return True
-        if not pool.breaker.allows(now):
+        if not self._may_connect(now, pool):
+            if pool.breaker.allows(now):
+                return False
             self.ranking.discard(tenant)  # until the breaker's time has come, see ``wake``
             return True
-        if not self._may_connect(now, pool):
-            return False
         if self.used < self.limits.capacity:
             self._open(now, tenant)
             return True

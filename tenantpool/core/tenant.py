@@ -99,13 +99,14 @@ class Tenant:
         slots per unit of weight. Parts of a unit do not count: there, and wherever more tenants
         wait than there are slots, it is the least slot time per weight, then the longest wait.
         """
-        limits, claim = self.limits, self.claim
+        claim = self.in_use + self.pending
         head = self.queue.best()
         since = head.since if head is not None else inf
-        return self.standing(), claim // limits.weight, self.service, since
+        return self.standing(), claim // self.limits.weight, self.service, since
 
     def standing(self) -> int:
         """The class of its next slot: below the guarantee, below the cap, or overflow."""
-        if self.claim < self.limits.guarantee:
+        limits, claim = self.limits, self.in_use + self.pending
+        if claim < limits.guarantee:
             return BELOW_GUARANTEE
-        return BELOW_CAP if self.claim < self.limits.cap else OVERFLOW
+        return BELOW_CAP if claim < limits.cap else OVERFLOW

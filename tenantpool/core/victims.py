@@ -48,7 +48,8 @@ class Victims:
 
         Those younger than the minimum age are spared, unless it is *urgent*.
         """
-        self._ripen(now)
+        if self._young:
+            self._ripen(now)
         while (pool := self._ranking.best()) is not None:
             coldest = next((slot for slot in pool.idle if self._is_ripe(slot, now)), None)
             if coldest is None:

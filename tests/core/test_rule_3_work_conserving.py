@@ -67,6 +67,19 @@ def test_a_waiter_is_served_by_whatever_comes_first() -> None:
     assert len(a.pool.idle) == 1
 
 
+def test_who_lost_its_connection_gets_an_idle_one_of_its_pool() -> None:
+    """Another waits for longer, but the connection is too young to be evicted for it."""
+    world = World(capacity=2)
+    x, y = world.tenant("x", "shared", cap=1), world.tenant("y", "shared")
+    held, idle = world.lease(x), world.lease(y)
+    world.give_back(idle)
+    world.ask(world.tenant("b"))
+    waiting = world.ask(x)
+    assert waiting.state == WAITING
+    world.give_back(held, healthy=False)
+    assert waiting.state == GRANTED
+
+
 def test_one_waiter_asks_for_one_slot() -> None:
     world = World(connect=1.0)
     a, b = world.tenant("a"), world.tenant("b")

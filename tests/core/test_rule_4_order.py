@@ -97,6 +97,21 @@ def test_where_more_wait_than_there_are_slots_slot_time_is_as_the_weights() -> N
     assert heavy.counters.held == pytest.approx(2 * quick.counters.held, rel=0.1)
 
 
+def test_slot_time_does_not_count_while_nobody_waits() -> None:
+    world = World(capacity=1)
+    a = world.tenant("a")
+    held = world.lease(a)
+    world.run(100.0)
+    world.give_back(held)
+    held = world.lease(world.tenant("holder"))
+    first = world.ask(a)
+    world.run(1.0)
+    world.ask(world.tenant("b"))
+    world.give_back(held)
+    world.settle()
+    assert first.state == GRANTED
+
+
 def test_slot_time_that_was_not_used_is_saved_up_for_a_second_at_most() -> None:
     world = World(capacity=1, quantum_factor=0.0)
     a, b, absent = world.tenant("a"), world.tenant("b"), world.tenant("absent")

@@ -59,6 +59,18 @@ def test_after_its_quantum_it_stays_if_nobody_deserves_it_more() -> None:
     assert local.state == GRANTED
 
 
+def test_after_its_quantum_it_stays_too_if_another_is_on_its_way() -> None:
+    """Who waits here has a connect under way already, but deserves this slot more all the same."""
+    world = World(capacity=2, connect=1.0)
+    a = world.tenant("a", guarantee=2)
+    held = world.lease(a)
+    local = world.ask(a)
+    world.ask(world.tenant("b"))
+    world.run(world.db.quantum)
+    world.give_back(held)
+    assert (world.opening(a), local.state) == (1, GRANTED)
+
+
 def test_a_guarantee_does_not_wait_for_a_quantum() -> None:
     world = Contended(guarantee=1)
     assert world.winner() is world.rival

@@ -42,11 +42,23 @@ def test_the_rate_counts_per_idle_connection() -> None:
 
 
 def test_the_rate_counts_per_connection_that_has_become_idle_by_now() -> None:
-    world = World(capacity=3)
+    world = World(capacity=4)
     held = [*world.lease_all(2, world.tenant("wide")), world.lease(world.tenant("narrow"))]
     world.run(1.0)
+    world.lease(world.tenant("other"))
     world.give_back(*held)
     assert evicted(world) == ["wide"]
+
+
+def test_the_rate_counts_as_it_is_by_now() -> None:
+    world = World(capacity=3)
+    first, second = world.tenant("first"), world.tenant("second")
+    world.open_idle(1, first)
+    world.open_idle(1, second)
+    world.run(1.0)
+    world.lease(world.tenant("other"))
+    ask_and_return(world, 5, first)
+    assert evicted(world) == ["second"]
 
 
 def test_requests_of_long_ago_count_less() -> None:
@@ -103,9 +115,14 @@ class Crowd(World):
         super().__init__(capacity=100, connect=0.0, close=0.0)
         self.all = [self.tenant(f"t{number}") for number in range(4)]
         self.held: list[Request] = []
+        for tenant in self.all:
+            self.open_idle(2, tenant)
+        self.run(1.0)
 
     def step(self, what: str, number: int) -> None:
-        if what == "wait":
+        if what == "use" and self.all[number].in_use < 5:
+            ask_and_return(self, 1, self.all[number])
+        elif what == "wait":
             self.run([0.0, 0.05, 0.3, 3.0][number])
         elif what == "give back" and self.held:
             self.give_back(self.held.pop(number % len(self.held)))
@@ -121,7 +138,7 @@ class Crowd(World):
         return [slot for slot in tenant.pool.idle if slot.opened_at + age <= self.now]
 
 
-STEPS = st.tuples(st.sampled_from(["ask", "ask", "give back", "wait"]), st.integers(0, 3))
+STEPS = st.tuples(st.sampled_from(["use", "ask", "give back", "wait"]), st.integers(0, 3))
 
 
 @given(st.lists(STEPS, max_size=60), st.integers(1, 5))

@@ -36,6 +36,16 @@ def test_a_probe_that_works_closes_it() -> None:
     world.lease_all(3, a)
 
 
+def test_after_a_probe_that_works_everybody_who_waits_for_its_pool_is_served() -> None:
+    world = World()
+    x, y = world.tenant("x", "shared"), world.tenant("y", "shared")
+    world.lease(x)
+    requests = [world.trip(x), world.ask(y)]
+    world.failing.clear()
+    world.run(1.5)
+    assert states(requests) == [GRANTED, GRANTED]
+
+
 def test_the_back_off_doubles_up_to_its_maximum_and_begins_anew() -> None:
     world = World(connect=0.0, close=0.0)
     limits = BreakerLimits(failures=2, backoff=1.0, backoff_max=5.0)

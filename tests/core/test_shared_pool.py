@@ -8,9 +8,9 @@ from tests.core.driver import World
 def test_the_one_that_carries_its_session() -> None:
     world = World()
     x, y = world.tenant("x", "shared"), world.tenant("y", "shared")
-    mine, yours = world.lease(x), world.lease(y)
+    mine, first, last = world.lease(x), world.lease(y), world.lease(y)
     slot = mine.slot
-    world.give_back(mine, yours)
+    world.give_back(first, mine, last)
     assert world.ask(x).slot is slot
 
 
@@ -37,10 +37,11 @@ def test_it_does_not_look_for_long() -> None:
 
 def test_alone_in_its_pool_it_gets_the_warmest() -> None:
     world = World()
-    a = world.tenant("a")
+    a = world.tenant("a", reset_always=True)
     first, second = world.lease_all(2, a)
     warmest = first.slot
     world.give_back(second, first)
+    world.settle()
     assert world.ask(a).slot is warmest
 
 

@@ -7,16 +7,16 @@ import pytest
 from benchmarks.simulation import contest, crowd, million
 
 
-def test_a_thousand_tenants_never_exceed_the_capacity_and_nobody_is_forgotten() -> None:
-    run = million(leases=100_000)
+def test_a_thousand_tenants_never_exceed_the_capacity_and_nobody_waits_for_long() -> None:
+    run = million(leases=150_000)
     assert run.figures.overshoot == 0
-    assert run.more["tenants served"] == 1_000
-    assert run.figures.wait_longest < 10.0
+    assert run.more["tenants served"] > 950
+    assert run.figures.wait_longest < 2.0
 
 
 def test_the_same_seed_gives_the_same_figures() -> None:
-    assert million(leases=5_000) == million(leases=5_000)
-    assert million(leases=5_000) != million(leases=5_000, seed=2)
+    assert million(leases=1_000) == million(leases=1_000)
+    assert million(leases=1_000) != million(leases=1_000, seed=2)
 
 
 def test_while_demand_exceeds_capacity_slots_are_lent_and_shared_by_weight() -> None:
@@ -29,13 +29,13 @@ def test_while_demand_exceeds_capacity_slots_are_lent_and_shared_by_weight() -> 
 
 def test_where_more_tenants_wait_than_there_are_slots_they_share_by_weight_too() -> None:
     rivals = [(f"t{n}", weight, 4) for n, weight in enumerate([1.0] * 20 + [3.0] * 20)]
-    run = contest("forty tenants", 10, rivals, seconds=10.0)
+    run = contest("forty tenants", 10, rivals, seconds=5.0)
     assert run.figures.utilisation > 0.9
     assert run.more["Jain"] > 0.99
 
 
 def test_a_polite_tenant_gets_its_share_beside_a_noisy_one() -> None:
-    run = contest("noisy", 10, [("polite", 1.0, 10), ("noisy", 1.0, 105)], seconds=10.0)
+    run = contest("noisy", 10, [("polite", 1.0, 10), ("noisy", 1.0, 105)], seconds=5.0)
     assert run.more["smallest share"] == pytest.approx(1.0, rel=0.05)
 
 

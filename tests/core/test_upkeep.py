@@ -40,8 +40,8 @@ def test_min_size_connections_are_kept() -> None:
 
 def test_of_a_shared_pool_the_largest_min_size_is_kept() -> None:
     world = World()
-    x = world.tenant("x", "shared", min_size=1, max_idle=60.0)
-    world.tenant("y", "shared", min_size=2)
+    x = world.tenant("x", "shared", min_size=2, max_idle=60.0)
+    world.tenant("y", "shared", min_size=1)
     world.open_idle(3, x)
     world.run(61.0)
     world.sweep()

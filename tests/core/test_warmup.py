@@ -100,6 +100,15 @@ def test_a_pool_that_cannot_connect_is_not_waited_for() -> None:
     assert world.warmed == [a.pool]
 
 
+def test_a_pool_that_may_not_connect_is_not_waited_for() -> None:
+    world = World()
+    a = world.tenant("a", min_size=2)
+    world.trip(a)
+    tried = len(world.opens)
+    warm(world, a)
+    assert (len(world.opens), world.warmed) == (tried, [a.pool])
+
+
 @pytest.mark.parametrize("event", ["drain", "shutdown"])
 def test_what_is_drained_is_not_warmed(event: str) -> None:
     world = World()
