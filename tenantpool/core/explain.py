@@ -50,7 +50,7 @@ def queue_full(db: Books, tenant: Tenant) -> Refused:
     limits = tenant.limits
     return QueueFull(
         tenant.name,
-        f"tier {limits.tier} allows {limits.max_waiting} waiting requests",
+        f"tier {limits.tier} lets {limits.max_waiting} wait (max_waiting)",
         database=db.name,
         retry_after=_retry_after(tenant),
         holders=holders(db),

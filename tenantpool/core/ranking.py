@@ -11,10 +11,11 @@ _SLACK = 64
 """Overtaken entries that are tolerated before a heap is rebuilt, besides one for each live one."""
 
 
-class Ranking(dict[Item, tuple[Any, int, Item]]):
+class Ranking(dict[Item, tuple[Any, ...]]):
     """A priority queue whose items can be ranked anew and taken out: O(log n), amortised.
 
-    The smallest key comes first; equal keys keep the order in which they came. It is a dictionary
+    Keys are tuples of one length. The smallest comes first; equal ones keep the order in which
+    they came. An entry is a key, a serial number and the item, flat, as that compares fastest. It is a dictionary
     of the items that are in, in no order of rank, and their entries in a heap. An entry that has
     been overtaken stays in the heap until it surfaces, where it is skipped: a Python list can't
     be searched cheaply, so this is faster than sifting. Items are hashed by identity.
@@ -24,19 +25,19 @@ class Ranking(dict[Item, tuple[Any, int, Item]]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._heap: list[tuple[Any, int, Item]] = []
+        self._heap: list[tuple[Any, ...]] = []
         self._serial = 0
 
     def __repr__(self) -> str:
         return f"<Ranking of {len(self)}, best {self.best()!r}>"
 
-    def put(self, item: Item, key: Any) -> None:
+    def put(self, item: Item, key: tuple[Any, ...]) -> None:
         """Rank *item* by *key*, wherever it stood before."""
         entry = self.get(item)
-        if entry is not None and entry[0] == key:
+        if entry is not None and entry[:-2] == key:
             return
         self._serial += 1
-        self[item] = entry = (key, self._serial, item)
+        self[item] = entry = (*key, self._serial, item)
         heappush(self._heap, entry)
         if len(self._heap) > 2 * len(self) + _SLACK:
             self._heap = list(self.values())
@@ -46,16 +47,16 @@ class Ranking(dict[Item, tuple[Any, int, Item]]):
         """Take *item* out, if it is in."""
         self.pop(item, None)
 
-    def key(self, item: Item) -> Any:
+    def key(self, item: Item) -> tuple[Any, ...]:
         """The key that *item* is ranked by; KeyError if it is not in."""
-        return self[item][0]
+        return self[item][:-2]
 
     def best(self) -> Item | None:
         """The item with the smallest key, left where it is; None if there is none."""
         heap = self._heap
         while heap:
             entry = heap[0]
-            item = entry[2]
+            item: Item = entry[-1]
             if self.get(item) is entry:
                 return item
             heappop(heap)

@@ -36,7 +36,7 @@ class Victims:
     def list(self, pool: Pool) -> None:
         """Rank *pool*, which has idle connections, by its need for them."""
         pool.listed = len(pool.idle)
-        self._ranking.put(pool, pool.demand.score - log(pool.listed))
+        self._ranking.put(pool, (pool.demand.score - log(pool.listed),))
 
     def forget(self, pool: Pool) -> None:
         """*pool* has no idle connection to give."""

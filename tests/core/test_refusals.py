@@ -41,7 +41,7 @@ def test_queue_full() -> None:
     world.lease(a)
     world.ask_for(2, a)
     assert str(world.refusal(a)) == (
-        "a: QUEUE_FULL: tier basic allows 2 waiting requests; held by a: 1; retry after 0.010 s"
+        "a: QUEUE_FULL: tier basic lets 2 wait (max_waiting); held by a: 1; retry after 0.010 s"
     )
 
 

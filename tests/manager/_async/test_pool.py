@@ -180,7 +180,7 @@ async def test_a_full_queue_is_too_many_requests(
     async with pool.connection():
         waiter = Background(pool.getconn)
         await wait_until(lambda: manager.stats().tenants["a"].waiting == 1)
-        with pytest.raises(TooManyRequests, match="allows 1 waiting requests") as refusal:
+        with pytest.raises(TooManyRequests, match="lets 1 wait") as refusal:
             await pool.getconn()
     await pool.putconn(await waiter.result())
     assert isinstance(refusal.value.__cause__, QueueFull)

@@ -98,7 +98,7 @@ async def test_more_waiting_than_the_tier_allows(
         error = await refusal_of(manager, "a", timeout=None)
     await manager.release(await waiter.result())
     assert isinstance(error, QueueFull)
-    assert error.limit == "tier basic allows 1 waiting requests"
+    assert error.limit == "tier basic lets 1 wait (max_waiting)"
     assert error.holders == {"a": 1}
     assert error.waited < 10
 

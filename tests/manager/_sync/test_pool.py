@@ -173,7 +173,7 @@ def test_a_full_queue_is_too_many_requests(
     with pool.connection():
         waiter = Background(pool.getconn)
         wait_until(lambda: manager.stats().tenants["a"].waiting == 1)
-        with pytest.raises(TooManyRequests, match="allows 1 waiting requests") as refusal:
+        with pytest.raises(TooManyRequests, match="lets 1 wait") as refusal:
             pool.getconn()
     pool.putconn(waiter.result())
     assert isinstance(refusal.value.__cause__, QueueFull)
