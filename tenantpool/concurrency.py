@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
+from functools import partial
+from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, ParamSpec
 
@@ -139,28 +140,56 @@ class AsyncCrew:
 
 
 class Crew:
-    """Runs jobs in the background on at most *size* threads, started as they are needed."""
+    """Runs jobs in the background on at most *size* threads, started as they are needed.
+
+    Half the cost of an executor's job, since nobody asks for its result. The threads are daemons:
+    an application that forgets to close its manager can still exit.
+    """
 
     def __init__(self, size: int, name: str) -> None:
+        self._size = size
         self._name = name
-        self._jobs: set[Future[None]] = set()
-        self._executor = ThreadPoolExecutor(size, thread_name_prefix=name)
+        self._threads: list[threading.Thread] = []
+        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._under_way = 0
+        self._idle = threading.Condition()
 
     def __repr__(self) -> str:
-        return f"<Crew {self._name}: {len(self._jobs)} at work>"
+        return f"<Crew {self._name}: {self._under_way} at work>"
 
     def run(self, job: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
         """Start *job* when a thread is free. Does not block. A job sees to its own errors."""
-        future = self._executor.submit(job, *args, **kwargs)
-        self._jobs.add(future)
-        future.add_done_callback(_raise_in_thread)
-        future.add_done_callback(self._jobs.discard)
+        with self._idle:
+            self._under_way += 1
+            if len(self._threads) < min(self._under_way, self._size):
+                thread = threading.Thread(target=self._work, name=self._name, daemon=True)
+                self._threads.append(thread)
+                thread.start()
+        self._jobs.put(partial(job, *args, **kwargs))
 
     def join(self) -> None:
         """Wait until the jobs under way have ended, and those that they start."""
-        while jobs := set(self._jobs):
-            wait(jobs)
-        self._executor.shutdown()
+        with self._idle:
+            self._idle.wait_for(lambda: not self._under_way)
+            threads, self._threads = self._threads, []
+        for _ in threads:
+            self._jobs.put(None)
+        for thread in threads:
+            thread.join()
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            try:
+                job()
+            except Exception as error:
+                # As any thread's error is shown; but this thread goes on.
+                args = (type(error), error, error.__traceback__, threading.current_thread())
+                threading.excepthook(threading.ExceptHookArgs(args))
+            del job  # it would keep its connection alive until the next one comes
+            with self._idle:
+                self._under_way -= 1
+                if not self._under_way:
+                    self._idle.notify_all()
 
 
 class AsyncCompanion:
@@ -199,10 +228,3 @@ class Companion:
         """Wait until the job has ended; it must have been told to."""
         if self._thread is not None:
             self._thread.join()
-
-
-def _raise_in_thread(job: Future[None]) -> None:
-    """Show what a job let escape as any thread's error is shown; an executor would hide it."""
-    if (error := job.exception()) is not None:
-        args = threading.ExceptHookArgs((type(error), error, error.__traceback__, None))
-        threading.excepthook(args)

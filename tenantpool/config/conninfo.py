@@ -72,7 +72,7 @@ def _is_timeout(value: object) -> bool:
         return False
 
 
-def complete_conninfo(
+def connection_params(
     conninfo: str,
     *,
     dbname: str,
@@ -80,8 +80,8 @@ def complete_conninfo(
     password: str | None,
     connect_timeout: float,
     startup: Iterable[tuple[str, str]],
-) -> str:
-    """The string that opens a connection of one pool, password included.
+) -> dict[str, str]:
+    """What opens a connection of one pool, password included, as libpq's parameters.
 
     An empty *dbname* leaves that of *conninfo*. What *conninfo* says of ``application_name``, the
     keepalives and ``connect_timeout`` (seconds) stays; *startup* settings come after its own
@@ -101,7 +101,7 @@ def complete_conninfo(
     options = " ".join(filter(None, [params.get("options"), startup_options(startup)]))
     if options:
         params["options"] = options
-    return _join(_DEFAULTS | timeout | params)
+    return _DEFAULTS | timeout | params
 
 
 @lru_cache(maxsize=64)
@@ -110,8 +110,8 @@ def _read(conninfo: str) -> Mapping[str, str]:
     return {key: str(value) for key, value in conninfo_to_dict(conninfo).items()}
 
 
-def _join(params: Mapping[str, str]) -> str:
-    """As ``make_conninfo``, which spends its time on checking what has been checked already."""
+def join_conninfo(params: Mapping[str, str]) -> str:
+    """The parameters as one string; ``make_conninfo`` would check again what has been checked."""
     return " ".join(f"{key}={_quote(value)}" for key, value in params.items())
 
 

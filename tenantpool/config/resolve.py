@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import ValidationError
 
-from tenantpool.config.conninfo import complete_conninfo
+from tenantpool.config.conninfo import connection_params
 from tenantpool.config.resolved import PoolSpec, Setting, TenantSpec
 from tenantpool.config.tenants import Tenant
 from tenantpool.core.limits import TenantLimits
@@ -46,11 +46,11 @@ class Resolver:
         session = _session(tenant, tier.timeouts) if tenant.told_apart else ()
         return TenantSpec(name, pool, session, tier.limits)
 
-    def conninfo(self, pool: PoolSpec) -> str:
-        """See :meth:`Settings.conninfo`."""
+    def connection_params(self, pool: PoolSpec) -> dict[str, str]:
+        """See :meth:`Settings.connection_params`."""
         database = self._settings.databases[pool.database]
         password = self._passwords.get((pool.database, pool.user))
-        return complete_conninfo(
+        return connection_params(
             database.conninfo.get_secret_value(),
             dbname=pool.dbname,
             user=pool.user,

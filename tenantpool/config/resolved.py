@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tenantpool.core.limits import TenantLimits
 
 Setting = tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class PoolSpec:
+class PoolSpec(NamedTuple):
     """What all connections of one pool have in common; equal specs share a pool."""
 
     database: str
@@ -22,8 +21,7 @@ class PoolSpec:
     """Settings that every session of the pool starts with."""
 
 
-@dataclass(frozen=True, slots=True)
-class TenantSpec:
+class TenantSpec(NamedTuple):
     """A tenant: its pool, what tells it apart inside that pool, and its limits."""
 
     name: str

@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, Field, PrivateAttr, ValidationE
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tenantpool.config.checks import check, check_capacity
+from tenantpool.config.conninfo import join_conninfo
 from tenantpool.config.explain import explain, raise_all
 from tenantpool.config.fields import Key, Seconds, SecondsOrZero
 from tenantpool.config.layers import Layers, read_layers
@@ -133,12 +134,16 @@ class Settings(BaseSettings):
         for problem in check_capacity(self, name, capacity):
             raise ConfigError(".".join(problem.loc), problem.text, problem.fix)
 
-    def conninfo(self, pool: PoolSpec) -> str:
-        """The complete libpq string that opens a connection of *pool*. It holds the password.
+    def connection_params(self, pool: PoolSpec) -> dict[str, str]:
+        """libpq's parameters for a connection of *pool*. They hold the password.
 
         A pool without a dbname is in the database that the server's conninfo names.
         """
-        return self._resolver.conninfo(pool)
+        return self._resolver.connection_params(pool)
+
+    def conninfo(self, pool: PoolSpec) -> str:
+        """The same as one libpq string."""
+        return join_conninfo(self.connection_params(pool))
 
     def __repr__(self) -> str:
         template = "on" if self.template.enabled else "off"

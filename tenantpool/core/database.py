@@ -281,10 +281,10 @@ class Database(Scheduler):
             self._report_leak(now, request)
         for request in upkeep.overdue(now, pool):
             self._revoke(now, request)
-        for slot in upkeep.stale(now, pool):
-            self._close(slot)
         if forgotten := upkeep.forgotten(now, pool):
             self._forget(now, pool, forgotten)
+        for slot in upkeep.stale(now, pool):
+            self._close(slot)
         if kept:
             self._want_warm(pool)
         self._dispatch(now)

@@ -15,10 +15,10 @@ class Ranking(dict[Item, tuple[Any, ...]]):
     """A priority queue whose items can be ranked anew and taken out: O(log n), amortised.
 
     Keys are tuples of one length. The smallest comes first; equal ones keep the order in which
-    they came. An entry is a key, a serial number and the item, flat, as that compares fastest. It is a dictionary
-    of the items that are in, in no order of rank, and their entries in a heap. An entry that has
-    been overtaken stays in the heap until it surfaces, where it is skipped: a Python list can't
-    be searched cheaply, so this is faster than sifting. Items are hashed by identity.
+    they came. It is a dictionary of the items that are in, in no order of rank, and a heap of
+    their entries: key, serial number and item in one flat tuple, as that compares fastest. An
+    entry that has been overtaken stays in the heap until it surfaces, where it is skipped: a list
+    can't be searched cheaply, so this is faster than sifting. Items are hashed by identity.
     """
 
     __slots__ = ("_heap", "_serial")

@@ -20,7 +20,7 @@ def overdue(now: float, pool: Pool) -> list[Request]:
 
 def stale(now: float, pool: Pool) -> list[Slot]:
     """Idle connections to close: too old, idle for too long, or of a pool that nobody uses."""
-    if is_abandoned(now, pool):
+    if pool.draining or is_abandoned(now, pool):
         return list(pool.idle)
     limits = next(iter(pool.tenants)).limits
     found: list[Slot] = []

@@ -15,7 +15,7 @@ from functools import cache
 from types import new_class
 from typing import Any, TypeVar
 
-from psycopg import BaseConnection
+from psycopg import AsyncConnection, BaseConnection
 
 C = TypeVar("C", bound=BaseConnection[Any])
 
@@ -63,7 +63,8 @@ _watcher: ContextVar[Sockets | None] = ContextVar("watcher", default=None)
 @cache
 def watched(connection_class: type[C]) -> type[C]:
     """*connection_class*, with connects that can be watched."""
-    made = new_class(connection_class.__name__, (_Watched, connection_class))
+    base = _AsyncWatched if issubclass(connection_class, AsyncConnection) else _Watched
+    made = new_class(connection_class.__name__, (base, connection_class))
     made.__module__, made.__qualname__ = connection_class.__module__, connection_class.__qualname__
     return made
 
@@ -74,6 +75,20 @@ class _Watched:
         connect = super()._connect_gen(*args, **kwargs)  # type: ignore[misc]
         watcher = _watcher.get()
         return connect if watcher is None else _watch(connect, watcher)
+
+    @classmethod
+    def _get_connection_params(cls, conninfo: str, **kwargs: Any) -> Any:
+        # Reading a string that does not say anything takes libpq 0.1 ms all the same.
+        if not conninfo:
+            return kwargs
+        return super()._get_connection_params(conninfo, **kwargs)  # type: ignore[misc]
+
+
+class _AsyncWatched(_Watched):
+    @classmethod
+    async def _get_connection_params(cls, conninfo: str, **kwargs: Any) -> Any:
+        params = super()._get_connection_params(conninfo, **kwargs)
+        return await params if conninfo else params
 
 
 def _watch(connect: Generator[Any, Any, Any], watcher: Sockets) -> Generator[Any, Any, Any]:

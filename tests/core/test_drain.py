@@ -79,6 +79,19 @@ def test_a_shared_pool_is_empty_when_all_its_tenants_are_drained() -> None:
     assert world.db.used == 0
 
 
+def test_a_shared_pool_is_empty_when_those_not_drained_are_forgotten() -> None:
+    world = World()
+    a = world.tenant("a", "shared", pool_idle=3600.0)
+    b = world.tenant("b", "shared", pool_idle=60.0)
+    world.open_idle(1, b)
+    world.perform(world.db.drain(world.now, a))
+    world.run(61.0)
+    world.sweep()
+    world.settle()
+    assert list(a.pool.tenants) == [a]
+    assert world.db.used == 0
+
+
 def test_resumed_it_is_served_again() -> None:
     world = World()
     a = world.tenant("a")

@@ -37,22 +37,22 @@ def test_the_best_is_the_first_of_a_sorted_list(steps: list[tuple[str, tuple[int
 def test_equal_keys_keep_the_order_in_which_they_came() -> None:
     ranking: Ranking[str] = Ranking()
     for item in "cab":
-        ranking.put(item, 1)
-    ranking.put("c", 1)
+        ranking.put(item, (1,))
+    ranking.put("c", (1,))
     assert drain(ranking) == ["c", "a", "b"]
 
 
 def test_items_need_not_be_comparable() -> None:
     ranking: Ranking[object] = Ranking()
     first, second = object(), object()
-    ranking.put(first, 1)
-    ranking.put(second, 1)
+    ranking.put(first, (1,))
+    ranking.put(second, (1,))
     assert drain(ranking) == [first, second]
 
 
 def test_what_is_not_in_has_no_key() -> None:
     ranking: Ranking[str] = Ranking()
-    ranking.put("a", 1)
+    ranking.put("a", (1,))
     ranking.discard("a")
     ranking.discard("never in")
     assert "a" not in ranking
@@ -62,9 +62,9 @@ def test_what_is_not_in_has_no_key() -> None:
 
 def test_it_does_not_grow_with_what_has_been_overtaken() -> None:
     ranking: Ranking[str] = Ranking()
-    ranking.put("best", -1)
+    ranking.put("best", (-1,))
     for key in range(10_000):
-        ranking.put("often ranked anew", key)
+        ranking.put("often ranked anew", (key,))
     assert len(ranking._heap) < 100
     assert drain(ranking) == ["best", "often ranked anew"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tenantpool.core.request import GRANTED, WAITING
+from tenantpool.core.request import GRANTED, WAITING, Request
 from tests.core.driver import World
 
 
@@ -88,3 +88,28 @@ def test_one_waiter_asks_for_one_slot() -> None:
     world.ask(b)
     world.run(0.1)
     assert [slot.pool.name for slot in world.opens] == ["a", "b"]
+
+
+def at_its_cap_beside_an_idle_connection(world: World) -> tuple[Request, Request]:
+    """A lease of a tenant and its waiter, an idle connection in their pool, nothing else free.
+
+    Somebody else waits too, goes first, and can't be helped: every connection is too young.
+    """
+    a, b = world.tenant("a", "shared", cap=1), world.tenant("b", "shared")
+    held = world.lease(a)
+    world.open_idle(1, b)
+    waiter = world.ask(a)
+    world.ask(world.tenant("other", guarantee=0, weight=9))
+    return held, waiter
+
+
+def test_a_lease_that_ends_without_its_connection_makes_room_for_an_idle_one() -> None:
+    for end in ("release", "revoke"):
+        world = World(capacity=2, min_connection_age=60.0)
+        held, waiter = at_its_cap_beside_an_idle_connection(world)
+        assert waiter.state == WAITING
+        if end == "release":
+            world.give_back(held, healthy=False)
+        else:
+            world.perform(world.db.revoke(world.now, held))
+        assert waiter.state == GRANTED

@@ -113,6 +113,20 @@ def test_a_probe_of_the_pool_that_met_a_dead_host_says_nothing_of_the_pool() -> 
     assert probe.state == GRANTED
 
 
+def test_after_such_a_probe_all_that_wait_for_the_pool_are_tried_again() -> None:
+    world = World()
+    holder, first, second = (world.tenant(name, "shared", cap=1) for name in "abc")
+    world.lease(holder)
+    probed = world.trip(first)
+    other = world.ask(second)
+    world.failing["shared"] = UNREACHABLE
+    world.run(1.1)
+    world.cancel(probed)
+    world.failing.clear()
+    world.run(3.0)
+    assert other.state == GRANTED
+
+
 def test_whoever_waits_for_a_probe_under_way_is_told_how_it_ends() -> None:
     """And not refused meanwhile, because the last open connection has gone."""
     world = World(connect=0.01, close=0.005)

@@ -138,7 +138,7 @@ class AsyncShell:
     def _make_pool(self, pool: Pool, spec: PoolSpec) -> AsyncPassivePool:
         return AsyncPassivePool(
             pool,
-            lambda: self._settings.conninfo(spec),
+            lambda: self._settings.connection_params(spec),
             connection_class=self._connection_class,
             kwargs=self._kwargs,
             configure=self._configure,

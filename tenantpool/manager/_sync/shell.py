@@ -139,7 +139,7 @@ class Shell:
     def _make_pool(self, pool: Pool, spec: PoolSpec) -> PassivePool:
         return PassivePool(
             pool,
-            lambda: self._settings.conninfo(spec),
+            lambda: self._settings.connection_params(spec),
             connection_class=self._connection_class,
             kwargs=self._kwargs,
             configure=self._configure,

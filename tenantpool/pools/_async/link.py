@@ -47,7 +47,7 @@ class AsyncLink:
         with self._witness.watching():
             self.conn = await self.pool.connect()
         self._witness.add(self.conn.fileno())
-        self.pid = self.conn.info.backend_pid
+        self.pid = self.conn.pgconn.backend_pid
         await self.pool.configure(self.conn)
 
     @property

@@ -48,7 +48,7 @@ class Link:
         with self._witness.watching():
             self.conn = self.pool.connect()
         self._witness.add(self.conn.fileno())
-        self.pid = self.conn.info.backend_pid
+        self.pid = self.conn.pgconn.backend_pid
         self.pool.configure(self.conn)
 
     @property

@@ -16,8 +16,8 @@ from tenantpool.pools.watch import watched
 class PassivePool(ConnectionPool[Connection[Any]]):
     """The connections of one (database, dbname, role).
 
-    psycopg_pool knows how to make, test and close a connection: it resolves conninfo and arguments
-    anew each time, and counts. When to do so is decided in the core, so this pool is never opened:
+    psycopg_pool knows how to make, test and close a connection: it asks for its parameters anew
+    each time, and counts. When to do so is decided in the core, so this pool is never opened:
     it has no workers, no queue and no connections of its own. What is used of psycopg_pool's
     internals is what ``tests/pools/test_contract.py`` pins down.
     """
@@ -25,22 +25,23 @@ class PassivePool(ConnectionPool[Connection[Any]]):
     def __init__(
         self,
         core: Pool,
-        conninfo: Callable[[], str],
+        params: Callable[[], Mapping[str, str]],
         *,
         connection_class: type[Connection[Any]] = Connection,
         kwargs: Mapping[str, Any] | None = None,
         configure: Callable[[Connection[Any]], None] | None = None,
     ) -> None:
+        dressing = dict(kwargs or {})
         super().__init__(
-            conninfo,
             connection_class=watched(connection_class),  # type: ignore[arg-type]
-            kwargs=dict(kwargs or {}),
+            kwargs=lambda: {**params(), **dressing},
             min_size=0,
             max_size=1,
             open=False,
             name=core.name,
         )
         self._core = core
+        self._dressing = dressing
         self._prepare = configure
 
     def __repr__(self) -> str:
@@ -68,7 +69,7 @@ class PassivePool(ConnectionPool[Connection[Any]]):
 
     def dress(self, conn: Connection[Any]) -> None:
         """Give a new Python object for an old session what ``connect`` gives a new one."""
-        kwargs = self.kwargs if isinstance(self.kwargs, dict) else {}
+        kwargs = self._dressing
         if kwargs.get("autocommit"):
             conn.set_autocommit(True)
         if (context := kwargs.get("context")) is not None:
