@@ -9,7 +9,7 @@ from importlib import import_module
 from time import monotonic
 
 from benchmarks.measure import Effort, Result, machine, progress
-from benchmarks.report import save, show
+from benchmarks.report import put_into_project_page, save, show
 
 NAMES = ("hot_path", "cold_start", "zipf", "noisy", "scale", "restart", "decisions", "long_run")
 """Modules with a function ``run(effort) -> Result``, in the order of the table."""
@@ -27,6 +27,8 @@ def main() -> None:
         progress(f"{monotonic() - started:.0f} s")
     facts = machine()
     save(results, facts, effort)
+    if effort is Effort.FULL and names == list(NAMES):
+        put_into_project_page()
     show(results, facts)
 
 

@@ -16,6 +16,9 @@ from benchmarks.measure import Effort, Result
 
 FOLDER = Path(__file__).with_name("results")
 """Of full runs; that of the others is a folder inside."""
+PROJECT_PAGE = FOLDER.parents[1] / "README.md"
+BEGIN = "<!-- figures: begin (written by `make bench`) -->\n"
+END = "<!-- figures: end -->\n"
 WIDTH = 140
 
 _STYLES = {"ok": "green", "missed": "bold red"}
@@ -69,6 +72,21 @@ def markdown(results: list[Result], facts: Mapping[str, str], effort: Effort) ->
             lines.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
         lines += ["", *result.notes]
     return "\n".join([*lines, ""])
+
+
+def for_project_page(page: str) -> str:
+    """*page*, as ``markdown`` made it, as a section of a longer one."""
+    _, _, rest = page.partition("\n\n")
+    return rest.replace("\n## ", "\n### ")
+
+
+def put_into_project_page() -> None:
+    """Show the figures of the last full run in the README."""
+    text = PROJECT_PAGE.read_text()
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    figures = for_project_page((FOLDER / "README.md").read_text())
+    PROJECT_PAGE.write_text(f"{before}{BEGIN}{figures}{END}{after}")
 
 
 def _command(results: list[Result], effort: Effort) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from benchmarks.report import BEGIN, END, FOLDER, for_project_page
 from tenantpool import Settings, __version__, errors
 from tenantpool.config import Tier
 
@@ -73,6 +74,12 @@ def test_the_tree_of_errors_in_the_docstring_is_the_tree():
 def test_every_field_of_a_tier_is_described():
     for name, info in Tier.model_fields.items():
         assert info.description, f"tiers.*.{name} has no description"
+
+
+def test_the_figures_are_those_of_the_last_full_run():
+    _, _, rest = (ROOT / "README.md").read_text().partition(BEGIN)
+    shown, _, _ = rest.partition(END)
+    assert shown == for_project_page((FOLDER / "README.md").read_text())
 
 
 def test_the_changelog_has_this_version():
