@@ -30,8 +30,9 @@ _QUOTES = "[\"'\u00ab\u00bb\u2018\u2019\u201c\u201d\u201e\u300c\u300d]"
 _PLAIN = re.compile(r"[A-Za-z0-9_./:@-]+")
 """A value that needs no quotes in a libpq string."""
 
-_DEFAULTS = {
-    "application_name": "tenantpool",
+_DEFAULTS = {"application_name": "tenantpool"}
+
+_KEEPALIVES = {
     # A dead peer is noticed after 30 + 3 * 10 seconds instead of the system's two hours.
     "keepalives_idle": "30",
     "keepalives_interval": "10",
@@ -101,7 +102,12 @@ def connection_params(
     options = " ".join(filter(None, [params.get("options"), startup_options(startup)]))
     if options:
         params["options"] = options
-    return _DEFAULTS | timeout | params
+    return _DEFAULTS | _keepalives(params) | timeout | params
+
+
+def _keepalives(params: Mapping[str, str]) -> dict[str, str]:
+    """Nothing for a Unix socket, whose peer can't vanish without a word."""
+    return {} if params.get("host", "").startswith(("/", "@")) else _KEEPALIVES
 
 
 @lru_cache(maxsize=64)

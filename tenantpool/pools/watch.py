@@ -7,7 +7,6 @@ psycopg is done with its socket by then. So a hold on the socket must be taken w
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -26,14 +25,14 @@ class Sockets:
     There is more than one after a first host, or a first try with TLS, was given up.
     """
 
-    __slots__ = ("_newest", "_sockets")
+    __slots__ = ("_descriptors", "_newest")
 
     def __init__(self) -> None:
-        self._sockets: list[socket.socket] = []
+        self._descriptors: list[int] = []
         self._newest = -1
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {len(self._sockets)}>"
+        return f"<{type(self).__name__} of {len(self._descriptors)}>"
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -49,12 +48,12 @@ class Sockets:
         inode = os.fstat(descriptor).st_ino
         if inode != self._newest:
             self._newest = inode
-            self._sockets.append(socket.socket(fileno=os.dup(descriptor)))
+            self._descriptors.append(os.dup(descriptor))
 
     def close(self) -> None:
         """Let go of all of them. Does not block."""
-        while self._sockets:
-            self._sockets.pop().close()
+        while self._descriptors:
+            os.close(self._descriptors.pop())
 
 
 _watcher: ContextVar[Sockets | None] = ContextVar("watcher", default=None)

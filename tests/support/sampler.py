@@ -13,8 +13,11 @@ NAME = "sampler"
 
 COUNT = f"""
 select application_name, count(*) from pg_stat_activity
-where backend_type = 'client backend' and application_name <> '{NAME}' group by 1
+where backend_type = 'client backend' and application_name <> '{NAME}'
+    and backend_start <= statement_timestamp() group by 1
 """
+"""The view is no snapshot: while it is read, one backend may go and another come. So those that
+came after the look had begun don't count, and what counts was there at one moment."""
 
 
 class Sampler:

@@ -17,13 +17,16 @@ create function pg_temp.sample(
 ) as $$
 declare
     ends timestamptz := clock_timestamp() + burst * interval '1 s';
+    looked timestamptz;
 begin
     most := 0;
     looks := 0;
     while clock_timestamp() < ends loop
+        looked := clock_timestamp();
         perform pg_stat_clear_snapshot();
         select count(*) into latest from pg_stat_activity
-            where backend_type = 'client backend' and pid <> pg_backend_pid();
+            where backend_type = 'client backend' and pid <> pg_backend_pid()
+            and backend_start <= looked;
         most := greatest(most, latest);
         looks := looks + 1;
         perform pg_sleep(pause);
@@ -40,6 +43,8 @@ class Sampler:
 
     The counting runs inside the server, in bursts: asking from here would be slower, and would
     miss what happens while this process is busy. Backends that still authenticate count too.
+    The view is no snapshot: while it is read, one backend may go and another come. So those that
+    came after the look had begun don't count, and what counts was there at one moment.
     Between two looks it rests for *pause* seconds, since a look costs the server 0.1 ms.
     ``most`` is the highest count, ``latest`` the last one, ``looks`` how often it looked. An
     error of the sampler is raised at the end of the block.

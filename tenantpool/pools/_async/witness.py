@@ -25,10 +25,18 @@ class AsyncWitness(Sockets):
 
         Return whether it is; call again if not. Of several sockets each has that time.
         """
-        while self._sockets:
-            if not await self._is_gone(self._sockets[-1], timeout):
+        while self._descriptors:
+            end = socket.socket(fileno=self._descriptors.pop())
+            gone = False
+            try:
+                gone = await self._is_gone(end, timeout)
+            finally:
+                if gone:
+                    end.close()
+                else:
+                    self._descriptors.append(end.detach())
+            if not gone:
                 return False
-            self._sockets.pop().close()
         return True
 
     async def _is_gone(self, end: socket.socket, timeout: float) -> bool:
