@@ -81,7 +81,7 @@ class Database(_Model):
         "connect_timeout in conninfo wins.",
     )
     min_connection_age: SecondsOrZero = Field(
-        0.1,
+        0.0,
         description="A younger idle connection is not evicted for another pool, in seconds "
         "(guarantees excepted).",
     )

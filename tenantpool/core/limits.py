@@ -80,7 +80,7 @@ class DatabaseLimits:
     """Connections tenantpool may hold on it, all tenants together, idle ones included."""
     connect_concurrency: int = 4
     """Connects under way at a time."""
-    min_connection_age: float = 0.1
+    min_connection_age: float = 0.0
     """A younger idle connection is not evicted for another pool (guarantees excepted)."""
     quantum_factor: float = 50.0
     """How many mean connect times a contended slot stays with its pool."""

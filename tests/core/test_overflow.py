@@ -61,7 +61,7 @@ def test_a_quantum_does_not_protect_it() -> None:
 
 def test_an_idle_connection_is_kept_for_those_below_their_cap() -> None:
     """It is still too young to be evicted for the other; that makes it nobody's overflow."""
-    world = World(capacity=2)
+    world = World(capacity=2, min_connection_age=0.1)
     a = world.tenant("a", cap=1, overflow=1)
     idle = world.lease_all(2, a)[0]
     world.give_back(idle)

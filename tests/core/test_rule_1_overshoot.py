@@ -18,7 +18,7 @@ def test_a_slot_counts_before_its_connect() -> None:
 
 @pytest.mark.parametrize("state", [OPENING, IN_USE, RESETTING, IDLE, CLOSING])
 def test_a_slot_counts_in_every_state(state: str) -> None:
-    world = World(capacity=1)
+    world = World(capacity=1, min_connection_age=60.0)
     request = world.ask(world.tenant("a", reset_always=True))
     if state != OPENING:
         world.settle()

@@ -69,7 +69,7 @@ def test_a_waiter_is_served_by_whatever_comes_first() -> None:
 
 def test_who_lost_its_connection_gets_an_idle_one_of_its_pool() -> None:
     """Another waits for longer, but the connection is too young to be evicted for it."""
-    world = World(capacity=2)
+    world = World(capacity=2, min_connection_age=0.1)
     x, y = world.tenant("x", "shared", cap=1), world.tenant("y", "shared")
     held, idle = world.lease(x), world.lease(y)
     world.give_back(idle)
