@@ -128,7 +128,7 @@ class Tier(_Model):
     overflow_idle: Seconds = Field(
         5.0, description="How long a connection above cap may lie idle, in seconds."
     )
-    max_waiting: Count = Field(
+    max_waiting: CountFromOne = Field(
         100, description="Most requests of a tenant that may wait; more are refused at once."
     )
     acquire_timeout: Seconds = Field(

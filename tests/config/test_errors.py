@@ -115,6 +115,13 @@ def test_zero_and_for_ever_are_no_durations(complaints: Complaints, field: str, 
     assert line.startswith(f"t.yaml:4: tiers.basic.{field}: ")
 
 
+def test_a_queue_without_room_is_refused_since_nobody_could_wait_for_a_connect(
+    complaints: Complaints,
+) -> None:
+    (line,) = complaints(tiers={"pro": {"max_waiting": 0}})
+    assert "tiers.pro.max_waiting" in line
+
+
 def test_a_server_timeout_that_would_round_to_zero_is_refused(complaints: Complaints) -> None:
     (line,) = complaints("tiers: {basic: {statement_timeout: 0.0004}}")
     assert "tiers.basic.statement_timeout: should be greater than or equal to 0.001" in line
