@@ -4,9 +4,16 @@ TenantpoolError
 ├── ConfigError            the configuration is wrong: where, what, and the fix
 │   └── ConfigErrors       ... in several places, all of them listed
 ├── ManagerClosed          the manager is not open (any more), or was inherited through a fork
-├── LeaseEnded             the lease was returned or revoked before this use
+├── LeaseEnded             the lease was returned, revoked, or ran out before this use
+│   └── StaleToken         ... and its id now names another one
+├── NotAuthenticated       the service does not know who is asking
+├── NotAllowed             the service knows, and it is not for them
+├── BadRequest             what was asked for makes no sense
+│   └── RequestConflict    the request id was used for another request
+├── ServiceUnavailable     the service cannot be reached
 └── Refused                a request that did not get a connection
     ├── UnknownTenant      not configured, and no template takes it
+    ├── IdentityLimit      the caller holds as many leases, or sessions, as it may
     ├── Draining           the tenant, or the whole manager, takes no new leases
     ├── RateLimited        more leases per second than the tier allows
     ├── QueueFull          ``max_waiting`` requests wait already
@@ -25,6 +32,7 @@ from enum import StrEnum
 
 __all__ = [
     "AcquireTimeout",
+    "BadRequest",
     "BreakerOpen",
     "ConfigError",
     "ConfigErrors",
@@ -32,12 +40,18 @@ __all__ = [
     "ConnectTimeout",
     "DatabaseLimit",
     "Draining",
+    "IdentityLimit",
     "LeaseEnded",
     "ManagerClosed",
+    "NotAllowed",
+    "NotAuthenticated",
     "QueueFull",
     "RateLimited",
     "Reason",
     "Refused",
+    "RequestConflict",
+    "ServiceUnavailable",
+    "StaleToken",
     "TenantLimit",
     "TenantpoolError",
     "UnknownTenant",
@@ -56,6 +70,7 @@ class Reason(StrEnum):
     CONNECT_TIMEOUT = "CONNECT_TIMEOUT"
     TENANT_LIMIT = "TENANT_LIMIT"
     DATABASE_LIMIT = "DATABASE_LIMIT"
+    IDENTITY_LIMIT = "IDENTITY_LIMIT"
 
 
 class TenantpoolError(Exception):
@@ -67,7 +82,34 @@ class ManagerClosed(TenantpoolError):
 
 
 class LeaseEnded(TenantpoolError):
-    """The lease has ended: it was returned already, or it was revoked."""
+    """The lease has ended: it was returned already, it was revoked, or its time was over."""
+
+
+class StaleToken(LeaseEnded):
+    """The fencing token is not that of the lease: the lease that was meant has ended."""
+
+
+class NotAuthenticated(TenantpoolError):
+    """The service does not know who is asking: no token or certificate that it accepts."""
+
+
+class NotAllowed(TenantpoolError):
+    """The identity may not do this: not with this tenant, or not at all."""
+
+
+class BadRequest(TenantpoolError):
+    """What was asked for makes no sense; asking again will not help."""
+
+
+class RequestConflict(BadRequest):
+    """The request id was used before, for a request that differs."""
+
+
+class ServiceUnavailable(TenantpoolError):
+    """The service cannot be reached, or the connection to it broke.
+
+    It may be there again later; what was under way may or may not have happened.
+    """
 
 
 class ConfigError(TenantpoolError):
@@ -149,6 +191,12 @@ class UnknownTenant(Refused):
     """No tenant of that name is configured and no template takes it. Retrying does not help."""
 
     reason = Reason.UNKNOWN_TENANT
+
+
+class IdentityLimit(Refused):
+    """The caller's identity holds as many leases, or sessions, as it is allowed."""
+
+    reason = Reason.IDENTITY_LIMIT
 
 
 class Draining(Refused):

@@ -28,6 +28,8 @@ WORKER = "worker"
 """The role of the tenants. It may not use what is reserved for superusers."""
 DEDICATED = 4
 SHARING = 2
+ADMITTED = [f"own_{n}" for n in range(DEDICATED)] + [f"sharing_{n}" for n in range(SHARING)]
+"""The tenants of the crowd that can connect."""
 
 SECONDS = float(os.environ.get("TENANTPOOL_STRESS_SECONDS", "2"))
 """How long each soup is cooked."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from contextlib import ExitStack
 import pytest
 
 from tenantpool import AsyncManager, Manager, Settings
+from tenantpool.concurrency import Signal
 from tenantpool.embedded import EmbeddedPostgres
 from tenantpool.errors import Draining, ManagerClosed
 from tests.manager._sync.helpers import Background
@@ -130,12 +132,24 @@ def test_whatever_leaves_a_block_gives_the_connection_back(
     lease_every_slot(manager, roles[0])
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """An interrupt raises, also where a shell runs the tests in the background and ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_while_waiting_takes_the_request_out_of_the_queue(
     manager: Manager, roles: list[str]
 ):
+    main = threading.main_thread().ident or 0
+
     def interrupt() -> None:
-        wait_until(lambda: waiting(manager.stats(), other))
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        wait_until(lambda: sys._current_frames()[main].f_code is Signal.wait.__code__)
+        assert waiting(manager.stats(), other)
+        signal.pthread_kill(main, signal.SIGINT)
 
     acme, other, *_ = roles
     with ExitStack() as stack:

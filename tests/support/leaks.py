@@ -11,7 +11,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 
-GRACE = 2.0  # seconds; a thread that was told to end may need a moment
+GRACE = 10.0  # seconds; a thread that was told to end may need a moment
 DESCRIPTORS = "/proc/self/fd" if sys.platform == "linux" else "/dev/fd"
 
 

@@ -17,6 +17,9 @@ from tests.support.servers import on_latest
 
 pytestmark = on_latest
 
+LONG = 0.3
+"""Seconds that a lease is a leak after: on a busy machine it must not be one as it begins."""
+
 
 def next_line() -> str:
     """``file:line in function`` of the line after the caller's."""
@@ -140,6 +143,7 @@ async def test_a_lease_that_lasts_too_long_is_revoked(
     manager = await open_manager(settings)
     async with raises(LeaseEnded, match="revoked"), manager.connection("a"):
         await wait_until(lambda: is_empty(manager))
+    await wait_until(lambda: is_empty(manager))  # it may have been late before it began
     assert backends(postgres, database) == []
 
 
@@ -151,7 +155,7 @@ async def test_a_leak_is_reported_once_with_its_holder(
     open_manager: OpenManager,
     caplog: pytest.LogCaptureFixture,
 ):
-    tier = {"leak_after": 0.05, "leak_revoke": revoke}
+    tier = {"leak_after": LONG, "leak_revoke": revoke}
     settings = make_settings(postgres, {"a": {"dbname": database}}, tier=tier)
     manager = await open_manager(settings)
     sweeps = count_sweeps(manager)
@@ -167,7 +171,7 @@ async def test_a_leak_is_reported_once_with_its_holder(
 
     [leak] = [r for r in caplog.records if r.__dict__["event"] == "leak"]
     fields = leak.__dict__["fields"]
-    assert (fields["tenant"], fields["held"] > 0.05) == ("a", True)
+    assert (fields["tenant"], fields["held"] > LONG) == ("a", True)
     assert fields["holder"].startswith(__file__)
     assert f"holder='{__file__}:" in leak.getMessage()
     stats = manager.stats().tenants["a"]

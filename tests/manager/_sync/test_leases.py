@@ -18,6 +18,9 @@ from tests.support.servers import on_latest
 
 pytestmark = on_latest
 
+LONG = 0.3
+"""Seconds that a lease is a leak after: on a busy machine it must not be one as it begins."""
+
 
 def next_line() -> str:
     """``file:line in function`` of the line after the caller's."""
@@ -141,6 +144,7 @@ def test_a_lease_that_lasts_too_long_is_revoked(
     manager = open_manager(settings)
     with raises(LeaseEnded, match="revoked"), manager.connection("a"):
         wait_until(lambda: is_empty(manager))
+    wait_until(lambda: is_empty(manager))  # it may have been late before it began
     assert backends(postgres, database) == []
 
 
@@ -152,7 +156,7 @@ def test_a_leak_is_reported_once_with_its_holder(
     open_manager: OpenManager,
     caplog: pytest.LogCaptureFixture,
 ):
-    tier = {"leak_after": 0.05, "leak_revoke": revoke}
+    tier = {"leak_after": LONG, "leak_revoke": revoke}
     settings = make_settings(postgres, {"a": {"dbname": database}}, tier=tier)
     manager = open_manager(settings)
     sweeps = count_sweeps(manager)
@@ -168,7 +172,7 @@ def test_a_leak_is_reported_once_with_its_holder(
 
     [leak] = [r for r in caplog.records if r.__dict__["event"] == "leak"]
     fields = leak.__dict__["fields"]
-    assert (fields["tenant"], fields["held"] > 0.05) == ("a", True)
+    assert (fields["tenant"], fields["held"] > LONG) == ("a", True)
     assert fields["holder"].startswith(__file__)
     assert f"holder='{__file__}:" in leak.getMessage()
     stats = manager.stats().tenants["a"]

@@ -15,6 +15,7 @@ from tenantpool import AsyncManager
 from tenantpool.embedded.server import StopMode
 from tenantpool.errors import LeaseEnded, Refused
 from tests.stress.crowd import Dice, Operator
+from tests.support.wait import TIMEOUT
 
 LONGEST_VISIT = 0.02
 """Seconds; a visit that is cancelled is so before."""
@@ -33,13 +34,20 @@ class AsyncGuest:
         self._dice = dice
         self._tenants = sorted(manager.settings.tenants)
 
-    async def stay(self, seconds: float) -> None:
-        """Visit until the time is over."""
-        end = monotonic() + seconds
-        while monotonic() < end:
-            self.endings[await self._visit()] += 1
+    async def stay(self, host: AsyncHost) -> None:
+        """Visit until *host* has left, and then until a visit goes well."""
+        while not host.has_left:
+            await self._visit()
+        end = monotonic() + TIMEOUT
+        while await self._visit() != "done":
+            assert monotonic() < end, f"not served again in {TIMEOUT:g} s: {self.endings}"
 
     async def _visit(self) -> str:
+        ending = await self._try()
+        self.endings[ending] += 1
+        return ending
+
+    async def _try(self) -> str:
         do = self._dice.choice(_HABITS)
         error: BaseException | None = None
         if True:  # ASYNC
@@ -141,24 +149,31 @@ _HABITS: list[Callable[..., Awaitable[None]]] = [
 
 
 class AsyncHost:
-    """Does all an operator can do, at random."""
+    """Does all an operator can do, at random. ``has_left`` tells when it has done enough."""
 
     def __init__(self, manager: AsyncManager, operator: Operator, dice: Dice) -> None:
         self._manager = manager
         self._operator = operator
         self._dice = dice
         self._tenants = sorted(manager.settings.tenants)
+        self.has_left = False
 
     async def meddle(self, seconds: float, *, restarts: Sequence[StopMode] = ()) -> None:
-        """Disturb the guests, and restart the server in each of the ways of *restarts*."""
+        """Disturb the guests, and restart the server in each of the ways of *restarts*.
+
+        That takes *seconds*, or for as long as the restarts take.
+        """
         start = monotonic()
         pending = list(restarts)
-        while (passed := monotonic() - start) < seconds:
-            await asyncio.sleep(0.01)
-            if pending and passed > seconds * 0.6 / len(pending):
-                await self._restart(pending.pop())
-            with suppress(psycopg.OperationalError):
-                await self._disturb()
+        try:
+            while (passed := monotonic() - start) < seconds or pending:
+                await asyncio.sleep(0.01)
+                if pending and passed > seconds * 0.6 / len(pending):
+                    await self._restart(pending.pop())
+                with suppress(psycopg.OperationalError):
+                    await self._disturb()
+        finally:
+            self.has_left = True
 
     async def _restart(self, how: StopMode) -> None:
         if True:  # ASYNC

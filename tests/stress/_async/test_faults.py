@@ -112,6 +112,8 @@ async def test_closing_waits_for_a_backend_that_does_not_end_for_so_long_only(
 
     with stopped(await pid_of(manager, "a")):
         await visit(manager, "b")
+        manager.evict("b")
+        await wait_until(lambda: core.used == 1, what="the end of the one that does end")
         await manager.close(grace=SHORT)
         assert (core.used, core.leaving) == (1, 1), "the books tell the truth"
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 from time import monotonic
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection
 
 from tenantpool import AsyncManager
 from tenantpool.errors import Refused
@@ -19,18 +23,44 @@ async def visit(manager: AsyncManager, tenant: str, statement: str = "select 1")
         await conn.execute(statement.encode())
 
 
-async def hold(stack: AsyncExitStack, manager: AsyncManager, *tenants: str) -> None:
+async def hold(
+    stack: AsyncExitStack, manager: AsyncManager, *tenants: str
+) -> list[AsyncConnection[Any]]:
     """Lease a connection for each of *tenants* until the end of *stack*."""
-    for tenant in tenants:
+    return [
         await stack.enter_async_context(manager.connection(tenant, timeout=PATIENCE))
+        for tenant in tenants
+    ]
 
 
-async def lease_every_slot(manager: AsyncManager, *tenants: str) -> None:
-    """Nothing was lost: *tenants*, in turn, can hold the whole capacity at once."""
+async def lease_every_slot(manager: AsyncManager, *tenants: str, statement: str = "") -> None:
+    """Nothing was lost: *tenants*, in turn, can hold the whole capacity at once.
+
+    With a *statement*, which all of them run meanwhile, their connections work too.
+    """
     capacity = manager.stats().databases["main"].capacity
     async with AsyncExitStack() as stack:
-        await hold(stack, manager, *[tenants[n % len(tenants)] for n in range(capacity)])
+        turns = [tenants[n % len(tenants)] for n in range(capacity)]
+        conns = await hold(stack, manager, *turns)
         assert manager.stats().databases["main"].in_use == capacity
+        if statement:
+            for conn in conns:
+                await conn.execute(statement.encode())
+
+
+async def use_every_slot(manager: AsyncManager, *tenants: str) -> None:
+    """Lease every slot until all of them work: afterwards none is idle with a dead connection.
+
+    A connection that ended while it was idle keeps its slot until somebody wants to use it.
+    """
+    end = monotonic() + PATIENCE
+    while True:
+        try:
+            return await lease_every_slot(manager, *tenants, statement="select 1")
+        except (psycopg.OperationalError, Refused):
+            if monotonic() > end:
+                raise
+        await asyncio.sleep(0.01)
 
 
 async def refusal(manager: AsyncManager, tenant: str, kind: type[Refused]) -> Refused:

@@ -16,6 +16,7 @@ from tenantpool import Manager
 from tenantpool.embedded.server import StopMode
 from tenantpool.errors import LeaseEnded, Refused
 from tests.stress.crowd import Dice, Operator
+from tests.support.wait import TIMEOUT
 
 LONGEST_VISIT = 0.02
 """Seconds; a visit that is cancelled is so before."""
@@ -34,13 +35,20 @@ class Guest:
         self._dice = dice
         self._tenants = sorted(manager.settings.tenants)
 
-    def stay(self, seconds: float) -> None:
-        """Visit until the time is over."""
-        end = monotonic() + seconds
-        while monotonic() < end:
-            self.endings[self._visit()] += 1
+    def stay(self, host: Host) -> None:
+        """Visit until *host* has left, and then until a visit goes well."""
+        while not host.has_left:
+            self._visit()
+        end = monotonic() + TIMEOUT
+        while self._visit() != "done":
+            assert monotonic() < end, f"not served again in {TIMEOUT:g} s: {self.endings}"
 
     def _visit(self) -> str:
+        ending = self._try()
+        self.endings[ending] += 1
+        return ending
+
+    def _try(self) -> str:
         do = self._dice.choice(_HABITS)
         error: BaseException | None = None
         try:
@@ -132,24 +140,31 @@ _HABITS: list[Callable[..., None]] = [
 
 
 class Host:
-    """Does all an operator can do, at random."""
+    """Does all an operator can do, at random. ``has_left`` tells when it has done enough."""
 
     def __init__(self, manager: Manager, operator: Operator, dice: Dice) -> None:
         self._manager = manager
         self._operator = operator
         self._dice = dice
         self._tenants = sorted(manager.settings.tenants)
+        self.has_left = False
 
     def meddle(self, seconds: float, *, restarts: Sequence[StopMode] = ()) -> None:
-        """Disturb the guests, and restart the server in each of the ways of *restarts*."""
+        """Disturb the guests, and restart the server in each of the ways of *restarts*.
+
+        That takes *seconds*, or for as long as the restarts take.
+        """
         start = monotonic()
         pending = list(restarts)
-        while (passed := monotonic() - start) < seconds:
-            time.sleep(0.01)
-            if pending and passed > seconds * 0.6 / len(pending):
-                self._restart(pending.pop())
-            with suppress(psycopg.OperationalError):
-                self._disturb()
+        try:
+            while (passed := monotonic() - start) < seconds or pending:
+                time.sleep(0.01)
+                if pending and passed > seconds * 0.6 / len(pending):
+                    self._restart(pending.pop())
+                with suppress(psycopg.OperationalError):
+                    self._disturb()
+        finally:
+            self.has_left = True
 
     def _restart(self, how: StopMode) -> None:
         self._operator.restart(how)

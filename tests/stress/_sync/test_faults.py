@@ -113,6 +113,8 @@ def test_closing_waits_for_a_backend_that_does_not_end_for_so_long_only(
 
     with stopped(pid_of(manager, "a")):
         visit(manager, "b")
+        manager.evict("b")
+        wait_until(lambda: core.used == 1, what="the end of the one that does end")
         manager.close(grace=SHORT)
         assert (core.used, core.leaving) == (1, 1), "the books tell the truth"
 

@@ -6,6 +6,10 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 from time import monotonic
+from typing import Any
+
+import psycopg
+from psycopg import Connection
 
 from tenantpool import Manager
 from tenantpool.errors import Refused
@@ -20,18 +24,39 @@ def visit(manager: Manager, tenant: str, statement: str = "select 1") -> None:
         conn.execute(statement.encode())
 
 
-def hold(stack: ExitStack, manager: Manager, *tenants: str) -> None:
+def hold(stack: ExitStack, manager: Manager, *tenants: str) -> list[Connection[Any]]:
     """Lease a connection for each of *tenants* until the end of *stack*."""
-    for tenant in tenants:
-        stack.enter_context(manager.connection(tenant, timeout=PATIENCE))
+    return [stack.enter_context(manager.connection(tenant, timeout=PATIENCE)) for tenant in tenants]
 
 
-def lease_every_slot(manager: Manager, *tenants: str) -> None:
-    """Nothing was lost: *tenants*, in turn, can hold the whole capacity at once."""
+def lease_every_slot(manager: Manager, *tenants: str, statement: str = "") -> None:
+    """Nothing was lost: *tenants*, in turn, can hold the whole capacity at once.
+
+    With a *statement*, which all of them run meanwhile, their connections work too.
+    """
     capacity = manager.stats().databases["main"].capacity
     with ExitStack() as stack:
-        hold(stack, manager, *[tenants[n % len(tenants)] for n in range(capacity)])
+        turns = [tenants[n % len(tenants)] for n in range(capacity)]
+        conns = hold(stack, manager, *turns)
         assert manager.stats().databases["main"].in_use == capacity
+        if statement:
+            for conn in conns:
+                conn.execute(statement.encode())
+
+
+def use_every_slot(manager: Manager, *tenants: str) -> None:
+    """Lease every slot until all of them work: afterwards none is idle with a dead connection.
+
+    A connection that ended while it was idle keeps its slot until somebody wants to use it.
+    """
+    end = monotonic() + PATIENCE
+    while True:
+        try:
+            return lease_every_slot(manager, *tenants, statement="select 1")
+        except (psycopg.OperationalError, Refused):
+            if monotonic() > end:
+                raise
+        time.sleep(0.01)
 
 
 def refusal(manager: Manager, tenant: str, kind: type[Refused]) -> Refused:
