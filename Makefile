@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test bench sync format clean
+.PHONY: help demo test bench sync protos format clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -25,6 +25,7 @@ test: $(READY) ## run every check: format, lint, types, generated code, tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python tools/generate_sync.py --check
+	$(BIN)/python tools/generate_protos.py --check
 	$(BIN)/pytest
 
 bench: $(BENCH_READY) ## run the benchmarks, write benchmarks/results/
@@ -32,6 +33,9 @@ bench: $(BENCH_READY) ## run the benchmarks, write benchmarks/results/
 
 sync: $(READY) ## generate the _sync modules from their _async sources
 	@$(BIN)/python tools/generate_sync.py
+
+protos: $(READY) ## generate tenantpool/v1 from the protos
+	@$(BIN)/python tools/generate_protos.py
 
 format: $(READY) ## format the code and apply the safe fixes of the linter
 	$(BIN)/ruff check --fix .

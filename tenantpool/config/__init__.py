@@ -2,6 +2,7 @@
 
 from tenantpool.config.models import Breaker, Database, DatabaseBreaker, Tier
 from tenantpool.config.resolved import PoolSpec, TenantSpec
+from tenantpool.config.service import IdentityRule, Service, Tls
 from tenantpool.config.settings import Settings
 from tenantpool.config.show import effective_yaml
 from tenantpool.config.tenants import Template, Tenant
@@ -10,11 +11,14 @@ __all__ = [
     "Breaker",
     "Database",
     "DatabaseBreaker",
+    "IdentityRule",
     "PoolSpec",
+    "Service",
     "Settings",
     "Template",
     "Tenant",
     "TenantSpec",
     "Tier",
+    "Tls",
     "effective_yaml",
 ]

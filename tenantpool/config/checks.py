@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tenantpool.config.explain import Problem, did_you_mean
 from tenantpool.config.models import Breaker, Tier
 from tenantpool.config.resolve import database_of, reason
+from tenantpool.config.service_checks import check_service
 from tenantpool.config.tenants import Tenant
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def check(settings: Settings) -> Iterator[Problem]:
     yield from _check_passwords(settings)
     yield from _check_template(settings)
     yield from _check_guarantees(settings)
+    yield from check_service(settings)
 
 
 def _check_breaker(loc: tuple[str, ...], breaker: Breaker) -> Iterator[Problem]:

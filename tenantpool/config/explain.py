@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import is_dataclass
 from difflib import get_close_matches
+from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -23,7 +24,7 @@ Loc = tuple[str, ...]
 _UNKNOWN = {"extra_forbidden", "unexpected_keyword_argument"}
 _SECTION = {"dict_type", "model_type", "model_attributes_type", "dataclass_type"}
 _SHOWS_INPUT = {"int_parsing", "float_parsing", "bool_parsing", "literal_error"}
-_MAY_BE_SECRET = {"conninfo", "password", "settings"}
+_MAY_BE_SECRET = {"conninfo", "password", "settings", "token", "tokens"}
 
 
 class Problem(NamedTuple):
@@ -108,6 +109,8 @@ def _below(kind: object, key: str) -> object:
 
 
 def _fields(kind: object) -> Mapping[str, Any]:
+    if isinstance(kind, UnionType):  # a section that may be null
+        kind = next(part for part in get_args(kind) if part is not NoneType)
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return kind.model_fields
     if isinstance(kind, type) and is_dataclass(kind):

@@ -99,6 +99,8 @@ Rate = Annotated[float, _number, Field(gt=0, allow_inf_nan=False)]
 Fraction = Annotated[float, _number, Field(gt=0, le=1)]
 Count = Annotated[int, _number, Field(ge=0)]
 CountFromOne = Annotated[int, _number, Field(ge=1)]
+Port = Annotated[int, _number, Field(ge=0, le=65535)]
+"""A TCP port; 0: any that is free."""
 Capacity = Annotated[Annotated[int, Field(ge=1)] | Literal["auto"], WrapValidator(_capacity)]
 
 Key = Annotated[str, StringConstraints(min_length=1), AfterValidator(no_nul)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, Field, SecretStr
 
 from tenantpool.config.conninfo import validate_conninfo
 from tenantpool.config.fields import (
@@ -19,18 +19,11 @@ from tenantpool.config.fields import (
     SecondsOrZero,
     ServerTimeout,
 )
+from tenantpool.config.section import Section
 from tenantpool.core.limits import BreakerLimits, DatabaseLimits, TenantLimits
 
 
-class _Model(BaseModel):
-    """What all sections share: unknown keys are errors, values cannot change afterwards."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=True
-    )
-
-
-class Breaker(_Model):
+class Breaker(Section):
     """The circuit breaker of each tenant pool."""
 
     failures: CountFromOne = Field(3, description="Connect failures in a row that open it.")
@@ -58,7 +51,7 @@ class DatabaseBreaker(Breaker):
     )
 
 
-class Database(_Model):
+class Database(Section):
     """One PostgreSQL server and its one hard limit."""
 
     conninfo: Annotated[SecretStr, AfterValidator(validate_conninfo)] = Field(
@@ -109,7 +102,7 @@ class Database(_Model):
         )
 
 
-class Tier(_Model):
+class Tier(Section):
     """A class of tenants and the limits that each of them gets."""
 
     cap: CountFromOne = Field(

@@ -25,8 +25,8 @@ Source = tuple[Mapping[str, Any], Callable[[Loc], str]]
 PREFIX = "TENANTPOOL_"
 DELIMITER = "__"
 
-_RESERVED = {"config", "secrets_dir"}
-"""Names with the prefix that are no settings: they say where settings are."""
+_RESERVED = {"config", "secrets_dir", "target", "token"}
+"""Names with the prefix that are no settings: where settings are, and what the client is told."""
 
 _KUBERNETES = re.compile(
     r"(\w+_)?(service_host|service_port(_\w+)?|port_\d+_(tcp|udp|sctp)(_\w+)?)"

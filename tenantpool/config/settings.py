@@ -17,23 +17,16 @@ from tenantpool.config.layers import Layers, read_layers
 from tenantpool.config.models import DEFAULT_TIERS, Database, Tier
 from tenantpool.config.resolve import Resolver
 from tenantpool.config.resolved import PoolSpec, TenantSpec
+from tenantpool.config.section import no_null, no_nulls
+from tenantpool.config.service import Service
 from tenantpool.config.tenants import Template, Tenant
 from tenantpool.core.limits import DatabaseLimits
 from tenantpool.errors import ConfigError
 
 
-def _no_nulls(value: object) -> object:
-    """A section or entry with nothing under it (``acme:``) is an empty one."""
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        return value
-    return {key: {} if entry is None else entry for key, entry in value.items()}
-
-
 def _over_default_tiers(value: object) -> object:
     """What is written changes the default tiers field by field."""
-    written = _no_nulls(value)
+    written = no_nulls(value)
     if not isinstance(written, dict):
         return written
     merged = {name: dict(tier) for name, tier in DEFAULT_TIERS.items()}
@@ -53,7 +46,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    databases: Annotated[dict[Key, Database], BeforeValidator(_no_nulls)] = Field(
+    databases: Annotated[dict[Key, Database], BeforeValidator(no_nulls)] = Field(
         min_length=1, description="The PostgreSQL servers, each with its limit."
     )
     tiers: Annotated[dict[Key, Tier], BeforeValidator(_over_default_tiers)] = Field(
@@ -62,11 +55,15 @@ class Settings(BaseSettings):
         description="Classes of tenants; changes basic, pro and enterprise, and may add others.",
     )
     default_tier: Key = Field("basic", description="Tier of a tenant that names none.")
-    tenants: Annotated[dict[Key, Tenant], BeforeValidator(_no_nulls)] = Field(
+    tenants: Annotated[dict[Key, Tenant], BeforeValidator(no_nulls)] = Field(
         default_factory=dict, description="Tenants that differ from the template."
     )
     template: Template = Field(
         default_factory=Template, description="Where tenants live that do not say so."
+    )
+    service: Annotated[Service, BeforeValidator(no_null)] = Field(
+        default_factory=Service,
+        description="Lends connections to other processes (tenantpool serve).",
     )
     sweep_interval: Seconds = Field(
         1.0,

@@ -9,6 +9,7 @@ from pydantic_core import to_jsonable_python
 
 from tenantpool.config.conninfo import HIDDEN, hide_conninfo
 from tenantpool.config.models import Database
+from tenantpool.config.service import IdentityRule, Service
 from tenantpool.config.tenants import Tenant
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def effective_yaml(settings: Settings) -> str:
     sections = {name: getattr(settings, name) for name in type(settings).model_fields}
     sections["databases"] = {name: _database(db) for name, db in settings.databases.items()}
     sections["tenants"] = {name: _written(tenant) for name, tenant in settings.tenants.items()}
+    sections["service"] = _service(settings.service)
     shown: str = yaml.safe_dump(
         to_jsonable_python(sections), sort_keys=False, allow_unicode=True, width=100
     )
@@ -36,6 +38,19 @@ def _database(database: Database) -> dict[str, Any]:
 
 def _written(tenant: Tenant) -> dict[str, Any]:
     return {key: value for key, value in _plain(tenant).items() if value}
+
+
+def _service(service: Service) -> dict[str, Any]:
+    values: dict[str, Any] = to_jsonable_python(service)
+    identities = {name: _identity(rule) for name, rule in service.identities.items()}
+    return values | {"identities": identities}
+
+
+def _identity(rule: IdentityRule) -> dict[str, Any]:
+    """What the rule says, with its tokens as ``***``."""
+    values: dict[str, Any] = to_jsonable_python(rule)
+    token = HIDDEN if rule.token is not None else None
+    return values | {"token": token, "tokens": [HIDDEN for _ in rule.tokens]}
 
 
 def _plain(section: Database | Tenant) -> dict[str, Any]:

@@ -33,7 +33,7 @@ class Reset(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """Wake whoever waits for this request: it has been granted or refused."""
+    """Tell whoever is behind this request: it has been granted, refused or revoked."""
 
     request: Request
 

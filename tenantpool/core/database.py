@@ -14,7 +14,7 @@ from typing import Concatenate, ParamSpec
 from tenantpool.errors import Refused
 
 from . import explain, upkeep
-from .actions import Actions, Notice, Reset, WakeAt
+from .actions import Actions, Answer, Notice, Reset, WakeAt
 from .books import SMOOTHING
 from .breaker import CLOSED, OPEN, Breaker
 from .limits import DatabaseLimits
@@ -90,7 +90,7 @@ class Database(Scheduler):
             self._close(slot)
         elif tenant.draining or self._has_to_go(now, slot):
             self._close(slot)
-        elif tenant.limits.reset_always:
+        elif tenant.limits.reset_always or request.wipe:
             slot.become(RESETTING)
             self._actions.append(Reset(slot))
         else:
@@ -326,7 +326,7 @@ class Database(Scheduler):
         slot = self._end_lease(now, request, REVOKED)
         request.tenant.counters.revoked += 1
         self._close(slot, revoked=True)
-        self._actions.append(Notice("revoked", _account(now, request)))
+        self._actions += [Answer(request), Notice("revoked", _account(now, request))]
         self._make_up(now, request.tenant)
 
     def _report_leak(self, now: float, request: Request) -> None:

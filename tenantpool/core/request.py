@@ -38,6 +38,7 @@ class Request:
         "slot",
         "state",
         "tenant",
+        "wipe",
     )
 
     def __init__(self, tenant: Tenant, priority: int = 0) -> None:
@@ -49,6 +50,8 @@ class Request:
         self.since = 0.0
         self.granted_at = 0.0
         self.leak_reported = False
+        self.wipe = False
+        """Whether its session must be wiped before anybody gets the connection next."""
 
     @property
     def holder(self) -> str:
@@ -56,7 +59,7 @@ class Request:
         return ""
 
     def answer(self) -> None:
-        """Wake whoever waits for this request; the shell's to fill in. Must not block."""
+        """It was granted, refused or revoked; the shell's to fill in. Must not block."""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.tenant.name} {self.state}>"

@@ -1,84 +1,473 @@
-"""The desk: where leases are asked for, kept alive and given back, whichever way they came."""
+"""The desk: where leases are asked for, kept alive and given back, whichever way they came.
+
+How long leases live is decided in ``core.tenure``, who gets one in the manager's cores; the desk
+carries the messages between them, the workers and the gateway.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from math import inf
+from time import monotonic
+from typing import TypeAlias
 
-from tenantpool.v1.lease_pb2 import AcquireLeaseRequest, Lease, LeaseRef, Renewal
-from tenantpool.v1.session_pb2 import SessionResponse
+from tenantpool.concurrency import AsyncAlarm, AsyncCompanion, AsyncSignal
+from tenantpool.config.service import Service
+from tenantpool.core import tenure as times
+from tenantpool.core.recalls import Recalls
+from tenantpool.core.request import GRANTED, WAITING
+from tenantpool.core.tenure import Tenure, TenureLimits, Tenures
+from tenantpool.errors import (
+    BadRequest,
+    Draining,
+    IdentityLimit,
+    LeaseEnded,
+    NotAllowed,
+    StaleToken,
+    TenantpoolError,
+)
+from tenantpool.manager._async.manager import AsyncManager
+from tenantpool.manager.journal import logger
+from tenantpool.status import to_lease_error
+from tenantpool.v1.lease_pb2 import (
+    DELIVERY_DIRECT,
+    DELIVERY_UNSPECIFIED,
+    AcquireLeaseRequest,
+    DirectWay,
+    Lease,
+    LeaseRef,
+    Renewal,
+)
+from tenantpool.v1.session_pb2 import DrainNotice, Recall, SessionResponse
+from tenantpool.v1.session_pb2 import LeaseEnded as LeaseEndedNotice
 
-if TYPE_CHECKING:
-    from .identity import Identity
+from .identity import Identity
+from .loan import Loan, seconds
+from .replays import Replays
+from .sessions import Sessions
+from .switchboard import Switchboard
+from .tickets import Tickets
+from .worker import Worker
 
+_ANSWER_BEFORE = 0.1
+"""Seconds before the caller gives up: its own DEADLINE_EXCEEDED would carry no reason."""
+_RECALL_AGAIN = 0.05
+"""Seconds, at least, until one who waits asks for parked leases once more."""
+_LONGEST_TEXT = 128
+_LONGEST_REQUEST_ID = 64
+_MOST_RENEWALS = 1000
 
-class Session:
-    """A worker that is connected: its leases live as long as its heartbeats come."""
-
-    session_id: str
-    identity: Identity
-    worker: str
-
-
-class Loan:
-    """A lease of the service."""
-
-    lease_id: str
-
-    def grant(self) -> Lease:
-        """The lease as the wire says it."""
-        raise NotImplementedError
+Caller: TypeAlias = Worker | Identity
 
 
 class Desk:
-    """Lends, for every transport."""
+    """Lends, for every transport.
 
-    # -- leases --------------------------------------------------------------------------------
+    Belongs to the event loop that started it.
+    """
+
+    def __init__(self, manager: AsyncManager, rules: Service) -> None:
+        self.rules = rules
+        self._manager = manager
+        self._tenures = Tenures(
+            TenureLimits(rules.lease_ttl_max, rules.lease_grace, rules.confirm_within)
+        )
+        tickets = Tickets()
+        self.sessions = Sessions(rules, self._tenures, tickets, self._obey)
+        self.switchboard = Switchboard(self, tickets)
+        self._replays: Replays[Loan] = Replays()
+        self._recalls = Recalls(rules.recall_quiet)
+        self._loans: dict[str, Loan] = {}
+        self._taken: Counter[str] = Counter()
+        """Leases and requests by identity."""
+        self._lent = 0
+        self._alarm = AsyncAlarm()
+        self._wake_at = inf
+        self._ticker = AsyncCompanion("tenantpool-desk")
+        self._emptied: AsyncSignal | None = None
+        self._state = "not open yet"
+
+    def __repr__(self) -> str:
+        return (
+            f"<{type(self).__name__} {self._state}: {len(self._loans)} leases, {self.sessions!r}>"
+        )
+
+    # -- life ----------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to watch the time. Does not block."""
+        self._state = "open"
+        self._ticker.start(self._keep_time)
+
+    def drain(self, grace: float) -> None:
+        """Take no new leases, and tell every session that all are wanted back. Does not block."""
+        self._state = "draining"
+        self.sessions.close()
+        notice = DrainNotice(drain_within=seconds(grace), reason="the service is closing")
+        for worker in list(self.sessions.workers.values()):
+            worker.notify(SessionResponse(drain=notice))
+
+    async def close(self, grace: float) -> int:
+        """Wait up to *grace* seconds for all leases to come back, and cut the rest.
+
+        Return how many had to be cut. Blocks until their connections are being closed; the
+        manager's ``close`` waits until they are gone.
+        """
+        if self._state == "open":
+            self.drain(grace)
+        self._emptied = AsyncSignal()
+        if self._loans:
+            await self._emptied.wait(grace)
+        late = list(self._loans.values())
+        for loan in late:
+            self._cut(loan, "the service is closing")
+        self._state = "closed"
+        self._alarm.ring()
+        await self._ticker.join()
+        return len(late)
+
+    @property
+    def loans(self) -> Mapping[str, Loan]:
+        """The leases in use, by id."""
+        return self._loans
+
+    def taken(self, identity: Identity) -> int:
+        """Leases and waiting requests of *identity*."""
+        return self._taken[identity.name]
+
+    def hurry(self) -> None:
+        """Do not wait for leases to come back any longer: ``close`` goes on."""
+        if self._emptied is not None:
+            self._emptied.set()
+
+    # -- acquire -------------------------------------------------------------------------------
 
     async def acquire(
-        self, caller: Session | Identity, wanted: AcquireLeaseRequest, within: float | None
+        self, caller: Caller, wanted: AcquireLeaseRequest, within: float | None = None
     ) -> Loan:
         """Lend a connection; *within*: seconds that the caller itself waits for the answer.
 
-        Answers 0.1 s before that. Raises NotAllowed, BadRequest, RequestConflict, Refused. When
-        it is cancelled, nothing is left of the request.
+        Answers 0.1 s before that. Raises NotAllowed, BadRequest, RequestConflict, LeaseEnded (of a
+        request id whose lease has ended) and Refused. If it is cancelled, nothing is left of the
+        request, unless it has an id: then its repeat finds it.
         """
-        raise NotImplementedError
+        if not wanted.request_id:
+            return await self._lend(caller, wanted, within)
+        body = wanted.SerializeToString(deterministic=True)
+        key = (_identity(caller).name, wanted.request_id)
+        loan = await self._replays.once(key, body, lambda: self._lend(caller, wanted, within))
+        if loan.lease_id not in self._loans:
+            raise LeaseEnded(f"{loan.tenant.name}: the lease of this request_id has ended")
+        return loan
+
+    async def _lend(
+        self, caller: Caller, wanted: AcquireLeaseRequest, within: float | None
+    ) -> Loan:
+        loan = self.ask(caller, wanted, within)
+        if loan.way is None:
+            await self.settle(loan, wanted)
+        return loan
+
+    def ask(self, caller: Caller, wanted: AcquireLeaseRequest, within: float | None = None) -> Loan:
+        """Ask for a lease. Does not block; granted if its ``way`` is set, else ``settle`` it."""
+        loan = self._request(caller, wanted, within)
+        self._taken[loan.identity.name] += 1
+        try:
+            if loan.ask() and not self._is_direct(loan, wanted):
+                self._grant(loan, wanted)
+            elif loan.state == WAITING:
+                self._recall(loan)
+        except TenantpoolError:
+            self._give_up(loan, healthy=True)
+            raise
+        return loan
+
+    async def settle(self, loan: Loan, wanted: AcquireLeaseRequest) -> None:
+        """Wait until *loan* is granted. Raises the Refused."""
+        try:
+            await loan.settle()
+            if self._is_direct(loan, wanted):
+                loan.way = DirectWay(conninfo=await loan.shell.make_direct(loan))
+            self._grant(loan, wanted)
+        except BaseException as error:
+            self._give_up(loan, healthy=isinstance(error, NotAllowed | BadRequest))
+            raise
+
+    def _request(self, caller: Caller, wanted: AcquireLeaseRequest, within: float | None) -> Loan:
+        identity = _identity(caller)
+        if not identity.may_lease(wanted.tenant):
+            raise NotAllowed(f"{identity.name} may not lease connections of {wanted.tenant!r}")
+        _check(wanted)
+        if self._state != "open":
+            raise Draining(wanted.tenant, "the service is closing")
+        if identity.max_leases is not None and self._taken[identity.name] >= identity.max_leases:
+            raise IdentityLimit(
+                wanted.tenant, f"{identity.name} may hold {identity.max_leases} leases (max_leases)"
+            )
+        shell, seat = self._manager.seat(wanted.tenant)
+        timeout = wanted.timeout.ToMicroseconds() / 1e6 if wanted.HasField("timeout") else None
+        if within is not None:
+            longest = seat.limits.acquire_timeout if timeout is None else timeout
+            timeout = max(0.0, min(longest, within - _ANSWER_BEFORE))
+        return Loan(
+            self,
+            shell,
+            seat,
+            timeout=timeout,
+            priority=wanted.priority,
+            identity=identity,
+            worker=caller if isinstance(caller, Worker) else None,
+            purpose=wanted.purpose,
+        )
+
+    def _give_up(self, loan: Loan, *, healthy: bool) -> None:
+        """It was not lent, or could not be delivered."""
+        self._taken[loan.identity.name] -= 1
+        if loan.state == GRANTED:
+            loan.shell.step(loan.shell.core.release, loan, healthy=healthy)
+
+    # -- granting ------------------------------------------------------------------------------
+
+    def _is_direct(self, loan: Loan, wanted: AcquireLeaseRequest) -> bool:
+        """Whether the worker is to connect by itself. NotAllowed if it must, but may not."""
+        if wanted.delivery != DELIVERY_DIRECT:
+            if loan.connected.is_plain:
+                return False
+            if wanted.delivery != DELIVERY_UNSPECIFIED:
+                raise BadRequest(
+                    f"connections to {loan.shell.name} are encrypted up to this service, so they "
+                    "can only be lent directly"
+                )
+        if not loan.identity.may_direct:
+            raise NotAllowed(
+                f"{loan.identity.name} may not connect to {loan.shell.name} by itself, as "
+                "direct delivery (and a database with TLS) needs"
+            )
+        return True
+
+    def _grant(self, loan: Loan, wanted: AcquireLeaseRequest) -> None:
+        """Enter the lease in the books, and say how its connection is reached."""
+        now = monotonic()
+        self._lent += 1
+        loan.token = self._lent
+        loan.lease_id = f"{loan.tenant.name}/{loan.identity.name}/{self._lent}"
+        worker = loan.worker
+        loan.tenure = Tenure(
+            worker.attendance if worker is not None else None,
+            wanted.ttl.ToMicroseconds() / 1e6 if wanted.HasField("ttl") else self.rules.lease_ttl,
+            loan,
+        )
+        self._tenures.grant(now, loan.tenure)
+        self._watch_time()
+        self._loans[loan.lease_id] = loan
+        loan.connected.is_lent_away = True
+        if worker is not None:
+            worker.leases += 1
+            self._recalls.lent(loan.shell.name, loan.tenant, worker)
+        if loan.way is not None:
+            loan.delivery = DELIVERY_DIRECT
+        else:
+            self.switchboard.open_way(loan, wanted.husk)
+
+    def _recall(self, loan: Loan) -> None:
+        """Somebody waits: ask for what others have parked; and again, should it go on waiting."""
+        if loan.state != WAITING:
+            return
+        quiet = self.rules.recall_quiet
+        for recall in self._recalls.waits(monotonic(), loan.shell.name, loan.tenant):
+            assert isinstance(recall.who, Worker)
+            tenant = recall.tenant.name if recall.tenant is not None else ""
+            message = Recall(tenant=tenant, database=recall.database, quiet=seconds(quiet))
+            recall.who.notify(SessionResponse(recall=message))
+        asyncio.get_running_loop().call_later(max(quiet, _RECALL_AGAIN), self._recall, loan)
+
+    def say(self, loan: Loan) -> Lease:
+        """The lease as the wire says it, to one who has just got it."""
+        tenure = loan.tenure
+        assert tenure is not None
+        if tenure.attendance is not None:
+            return loan.grant(None, None)
+        return loan.grant(tenure.ttl, min(tenure.ttl, self.rules.confirm_within))
+
+    # -- renew and release ---------------------------------------------------------------------
 
     def renew(
         self, identity: Identity, refs: Iterable[LeaseRef], ttl: float | None
     ) -> list[Renewal]:
-        """Keep leases alive; each answers for itself (other identities' leases: LEASE_EXPIRED)."""
-        raise NotImplementedError
+        """Keep leases alive; each answers for itself. Leases of other identities have expired.
 
-    def release(self, identity: Identity, ref: LeaseRef, *, broken: bool) -> None:
-        """Take a lease back. One that has ended is no error; a stale token raises StaleToken."""
-        raise NotImplementedError
+        Raises BadRequest if there are more than 1000.
+        """
+        wanted = list(refs)
+        if len(wanted) > _MOST_RENEWALS:
+            raise BadRequest(f"{len(wanted)} leases in one request, at most {_MOST_RENEWALS}")
+        return [self._renew(identity, ref, ttl) for ref in wanted]
+
+    def _renew(self, identity: Identity, ref: LeaseRef, ttl: float | None) -> Renewal:
+        try:
+            loan = self._find(identity, ref)
+        except LeaseEnded as error:
+            return Renewal(lease_id=ref.lease_id, error=to_lease_error(error))
+        now = monotonic()
+        assert loan.tenure is not None
+        given = seconds(self._tenures.renew(now, loan.tenure, ttl))
+        self._watch_time()
+        renewal = Renewal(lease_id=ref.lease_id, ttl=given)
+        if loan.tenure.state == times.DRAINING:
+            renewal.drain_within.CopyFrom(given)
+        return renewal
+
+    def release(self, identity: Identity, ref: LeaseRef, *, broken: bool = False) -> None:
+        """Take a lease back. Does not block, and does not wait until its session is wiped.
+
+        One that has ended is no error. Raises StaleToken.
+        """
+        try:
+            loan = self._find(identity, ref)
+        except StaleToken:
+            raise
+        except LeaseEnded:
+            return
+        if loan.plug is not None:
+            # Its client is still connected, and nobody knows what it is doing.
+            broken = True
+            loan.plug.cut("the lease was released")
+        self.end(loan, healthy=not broken)
+
+    def _find(self, identity: Identity, ref: LeaseRef) -> Loan:
+        loan = self._loans.get(ref.lease_id)
+        if loan is None or loan.identity.name != identity.name:
+            raise LeaseEnded(f"{ref.lease_id}: there is no such lease (any more)")
+        if ref.fencing_token and ref.fencing_token != loan.token:
+            raise StaleToken(f"{ref.lease_id}: the fencing token is {loan.token}")
+        return loan
 
     def revoke(self, prefix: str, drain_within: float, reason: str) -> int:
         """Want the leases back whose id begins so; return how many there are."""
-        raise NotImplementedError
+        found = [loan for lease_id, loan in self._loans.items() if lease_id.startswith(prefix)]
+        now = monotonic()
+        for loan in found:
+            assert loan.tenure is not None
+            self._obey(self._tenures.want_back(now, loan.tenure, drain_within, reason))
+        self._watch_time()
+        return len(found)
 
-    # -- sessions ------------------------------------------------------------------------------
+    def lost(self, loan: Loan) -> None:
+        """The core has revoked it: it was held for longer than its tier allows, for example."""
+        if self._forget(loan):
+            self._tell_ended(loan, "it was revoked")
 
-    def begin(
-        self,
-        identity: Identity,
-        worker: str,
-        deliveries: Iterable[int],
-        notify: Callable[[SessionResponse], None],
-    ) -> Session:
-        """Begin a session; notices go to *notify*. Raises NotAllowed, IdentityLimit, Draining."""
-        raise NotImplementedError
+    # -- the end of a lease --------------------------------------------------------------------
 
-    def beat(self, session: Session) -> None:
-        """The worker is alive. Raises LeaseEnded if its session has ended."""
-        raise NotImplementedError
+    def used(self, loan: Loan) -> None:
+        """Its holder was seen using it."""
+        assert loan.tenure is not None
+        self._tenures.use(monotonic(), loan.tenure)
 
-    async def leave(self, session: Session) -> None:
-        """Goodbye: take back all it has, now. Blocks until every lease has ended."""
-        raise NotImplementedError
+    def end(self, loan: Loan, *, healthy: bool) -> None:
+        """It came back; not *healthy* means that its connection must not be lent on."""
+        if not self._forget(loan):
+            return
+        loan.is_healthy = healthy and loan.delivery != DELIVERY_DIRECT
+        loan.wipe = loan.delivery != 0
+        if not loan.cancels:
+            self._give_back(loan)
 
-    def part(self, session: Session) -> None:
-        """Its stream has ended without a goodbye: the session lives on until its TTL."""
-        raise NotImplementedError
+    def cancelled(self, loan: Loan) -> None:
+        """A cancel has arrived: if the lease has ended meanwhile, it can be given back now."""
+        if not loan.cancels and loan.lease_id not in self._loans:
+            self._give_back(loan)
+
+    def _give_back(self, loan: Loan) -> None:
+        loan.shell.step(loan.shell.core.release, loan, healthy=loan.is_healthy)
+
+    def _cut(self, loan: Loan, reason: str) -> None:
+        """Take it away from its holder."""
+        if not self._forget(loan):
+            return
+        self._tell_ended(loan, reason)
+        if loan.delivery:
+            loan.shell.step(loan.shell.core.revoke, loan)
+        else:
+            loan.shell.step(loan.shell.core.release, loan)  # nobody ever had its connection
+
+    def _forget(self, loan: Loan) -> bool:
+        """Strike it from the books; return whether it was in them."""
+        if self._loans.pop(loan.lease_id, None) is None:
+            return False
+        assert loan.tenure is not None
+        self._tenures.end(loan.tenure)
+        self._taken[loan.identity.name] -= 1
+        self.switchboard.close_way(loan)
+        worker = loan.worker
+        if worker is not None:
+            worker.leases -= 1
+            if not worker.leases:
+                self._recalls.left(worker)
+        if not self._loans and self._emptied is not None:
+            self._emptied.set()
+        return True
+
+    def _tell_ended(self, loan: Loan, reason: str) -> None:
+        """Let the holder know, whichever way it can hear."""
+        if loan.plug is not None:
+            plug, loan.plug = loan.plug, None
+            plug.cut(f"the lease has ended: {reason}")
+        if loan.worker is not None:
+            notice = LeaseEndedNotice(lease_id=loan.lease_id, reason=reason)
+            loan.worker.notify(SessionResponse(ended=notice))
+
+    # -- time ----------------------------------------------------------------------------------
+
+    def _obey(self, actions: Iterable[times.Action]) -> None:
+        for action in actions:
+            match action:
+                case times.Notify(tenure, drain_within, reason):
+                    self._want_back(tenure, drain_within, reason)
+                case times.Cut(tenure, reason):
+                    assert isinstance(tenure.of, Loan)
+                    self._cut(tenure.of, reason)
+                case times.Lapse(attendance):
+                    assert isinstance(attendance.of, Worker)
+                    self.sessions.dismiss(attendance.of)
+                    self.switchboard.discard(attendance.of, list(attendance.of.husks))
+
+    def _want_back(self, tenure: Tenure, drain_within: float, reason: str) -> None:
+        loan = tenure.of
+        assert isinstance(loan, Loan)
+        if loan.worker is not None:
+            notice = DrainNotice(
+                lease_id=loan.lease_id, drain_within=seconds(drain_within), reason=reason
+            )
+            loan.worker.notify(SessionResponse(drain=notice))
+
+    def _watch_time(self) -> None:
+        if self._tenures.next_at < self._wake_at:
+            self._wake_at = self._tenures.next_at
+            self._alarm.ring()
+
+    async def _keep_time(self) -> None:
+        while self._state != "closed":
+            await self._alarm.wait(self._wake_at - monotonic())
+            try:
+                self._obey(self._tenures.wake(monotonic()))
+            except Exception:
+                # Without a clock no lease would ever expire.
+                logger.exception("the desk's upkeep failed, going on")
+            self._wake_at = self._tenures.next_at
+
+
+def _identity(caller: Caller) -> Identity:
+    return caller.identity if isinstance(caller, Worker) else caller
+
+
+def _check(wanted: AcquireLeaseRequest) -> None:
+    if len(wanted.request_id) > _LONGEST_REQUEST_ID:
+        raise BadRequest(f"request_id has more than {_LONGEST_REQUEST_ID} characters")
+    if len(wanted.purpose) > _LONGEST_TEXT:
+        raise BadRequest(f"purpose has more than {_LONGEST_TEXT} characters")
+    for name in ("timeout", "ttl"):
+        if wanted.HasField(name) and getattr(wanted, name).ToMicroseconds() < 0:
+            raise BadRequest(f"{name} is negative")

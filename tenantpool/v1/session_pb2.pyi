@@ -60,30 +60,34 @@ class SessionResponse(_message.Message):
     def __init__(self, sequence: _Optional[int] = ..., welcome: _Optional[_Union[Welcome, _Mapping]] = ..., acquired: _Optional[_Union[_lease_pb2.AcquireLeaseResponse, _Mapping]] = ..., refused: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., handed_over: _Optional[_Union[HandOver, _Mapping]] = ..., beat: _Optional[_Union[Beat, _Mapping]] = ..., farewell: _Optional[_Union[Farewell, _Mapping]] = ..., recall: _Optional[_Union[Recall, _Mapping]] = ..., drain: _Optional[_Union[DrainNotice, _Mapping]] = ..., ended: _Optional[_Union[LeaseEnded, _Mapping]] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("worker", "deliveries")
+    __slots__ = ("worker", "deliveries", "token")
     WORKER_FIELD_NUMBER: _ClassVar[int]
     DELIVERIES_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
     worker: str
     deliveries: _containers.RepeatedScalarFieldContainer[_lease_pb2.Delivery]
-    def __init__(self, worker: _Optional[str] = ..., deliveries: _Optional[_Iterable[_Union[_lease_pb2.Delivery, str]]] = ...) -> None: ...
+    token: str
+    def __init__(self, worker: _Optional[str] = ..., deliveries: _Optional[_Iterable[_Union[_lease_pb2.Delivery, str]]] = ..., token: _Optional[str] = ...) -> None: ...
 
 class Join(_message.Message):
-    __slots__ = ()
-    PASS_FIELD_NUMBER: _ClassVar[int]
-    def __init__(self, **kwargs) -> None: ...
+    __slots__ = ("session_pass",)
+    SESSION_PASS_FIELD_NUMBER: _ClassVar[int]
+    session_pass: str
+    def __init__(self, session_pass: _Optional[str] = ...) -> None: ...
 
 class Welcome(_message.Message):
-    __slots__ = ("session_id", "ttl", "heartbeat", "gateways")
+    __slots__ = ("session_id", "ttl", "heartbeat", "session_pass", "gateways")
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     TTL_FIELD_NUMBER: _ClassVar[int]
     HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
-    PASS_FIELD_NUMBER: _ClassVar[int]
+    SESSION_PASS_FIELD_NUMBER: _ClassVar[int]
     GATEWAYS_FIELD_NUMBER: _ClassVar[int]
     session_id: str
     ttl: _duration_pb2.Duration
     heartbeat: _duration_pb2.Duration
+    session_pass: str
     gateways: _containers.RepeatedCompositeFieldContainer[_lease_pb2.GatewayAddress]
-    def __init__(self, session_id: _Optional[str] = ..., ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., heartbeat: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., gateways: _Optional[_Iterable[_Union[_lease_pb2.GatewayAddress, _Mapping]]] = ..., **kwargs) -> None: ...
+    def __init__(self, session_id: _Optional[str] = ..., ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., heartbeat: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., session_pass: _Optional[str] = ..., gateways: _Optional[_Iterable[_Union[_lease_pb2.GatewayAddress, _Mapping]]] = ...) -> None: ...
 
 class Cancel(_message.Message):
     __slots__ = ("sequence",)

@@ -36,6 +36,8 @@ LIFE_OF_A_REQUEST = {
     RETURNED: set(),
     REVOKED: set(),
 }
+TOLD = {(WAITING, GRANTED), (WAITING, REFUSED), (GRANTED, REVOKED)}
+"""Steps of a request that its holder hears of, as somebody else made them."""
 LIFE_OF_A_SLOT = {
     OPENING: {IDLE, IN_USE, CLOSING, GONE},
     IDLE: {IN_USE, CLOSING},
@@ -54,6 +56,7 @@ class Model:
         self.now = 0.0
         self.requests: dict[Request, str] = {}
         self.slots: dict[Slot, str] = {}
+        self.holders: dict[Slot, Request] = {}
         self.wakes: list[float] = []
         self.used = 0
 
@@ -92,7 +95,7 @@ class Model:
     def _follow_requests(self, answers: Counter[Request]) -> None:
         for request in self.requests:
             before, after = self._follow(request)
-            told = before == WAITING and after in (GRANTED, REFUSED)
+            told = (before, after) in TOLD
             assert answers.pop(request, 0) == told, "somebody sleeps on, or is woken in vain"
         assert not answers, "an answer to nobody"
 
@@ -112,6 +115,14 @@ class Model:
             if after != before and after in (CLOSING, RESETTING):
                 assert slot in begun, "nobody was told"
             self.slots[slot] = after
+            self._follow_holder(slot)
+
+    def _follow_holder(self, slot: Slot) -> None:
+        holder = self.holders.pop(slot, None)
+        if holder is not None and holder.wipe and holder is not slot.request:
+            assert slot.state in (RESETTING, CLOSING, GONE), "lent on without a wipe"
+        if slot.request is not None:
+            self.holders[slot] = slot.request
 
     def waiting(self) -> list[Request]:
         return [r for r, state in self.requests.items() if state == WAITING]

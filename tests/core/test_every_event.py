@@ -96,6 +96,12 @@ class EveryEvent(RuleBasedStateMachine):
 
     @precondition(lambda self: self.model.granted())
     @rule(number=NUMBERS)
+    def dirty(self, number: int) -> None:
+        """The session of a lease goes where only a wipe can follow."""
+        self.one_of(self.model.granted(), number).wipe = True
+
+    @precondition(lambda self: self.model.granted())
+    @rule(number=NUMBERS)
     def find_broken(self, number: int) -> None:
         request = self.one_of(self.model.granted(), number)
         self.took(self.db.replace(self.now, request), asking=request)

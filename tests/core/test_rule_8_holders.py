@@ -92,6 +92,34 @@ def test_a_session_that_could_not_be_wiped_is_closed() -> None:
     assert waiting.slot is world.opens[1]
 
 
+def test_a_lease_can_ask_for_its_session_to_be_wiped() -> None:
+    world = World()
+    a = world.tenant("a", cap=1)
+    held = world.lease(a)
+    slot = held.slot
+    waiting = world.ask(a)
+    held.wipe = True
+    world.give_back(held)
+    assert [s.state for s in world.resets] == [RESETTING]
+    assert waiting.state == WAITING
+    world.settle()
+    assert waiting.slot is slot is not None
+    world.give_back(waiting)
+    assert len(world.resets) == 1, "one lease asked, not the next"
+
+
+def test_a_session_to_be_wiped_is_closed_where_that_is_less() -> None:
+    world = World()
+    a = world.tenant("a")
+    broken, late = world.lease_all(2, a)
+    broken.wipe = late.wipe = True
+    world.give_back(broken, healthy=False)
+    world.perform(world.db.drain(world.now, a))
+    world.give_back(late)
+    assert world.resets == []
+    assert [close.revoked for close in world.closes] == [False, False]
+
+
 def test_a_session_is_not_wiped_where_nobody_asked_for_it() -> None:
     world = World()
     world.open_idle(1, world.tenant("a"))

@@ -31,6 +31,8 @@ LINK = "see tenantpool/pools/_async/link.py"
 POOL = "see tenantpool/pools/_async/pool.py"
 FACE = "see tenantpool/manager/_async/pool.py"
 WATCH = "see tenantpool/pools/watch.py"
+ATTENDANT = "see tenantpool/pools/_async/attendant.py"
+WIPE = "see tenantpool/pools/_async/wipe.py"
 
 STATS = {
     "_POOL_MIN": "pool_min",
@@ -181,6 +183,36 @@ async def test_a_second_object_takes_over_a_session(
     assert await finished(cursor.fetchone()) == (1,)
     new._pool = None
     await finished(new.close())
+
+
+@on_latest
+@CONNECTIONS
+async def test_libpq_can_be_spoken_to_directly(connection_class: Any, postgres: EmbeddedPostgres):
+    conn = await finished(connection_class.connect(postgres.dsn()))
+    pgconn = conn.pgconn
+    assert pgconn.nonblocking, f"a send may block, and consume_input sends nothing, {WIPE}"
+    pgconn.send_query(b"select 1; notify mine")
+    results = []
+    while (result := pgconn.get_result()) is not None:
+        results.append(result)
+    assert [result.get_value(0, 0) for result in results] == [b"1", None], f"other results, {WIPE}"
+    assert not pgconn.is_busy()
+    assert pgconn.notifies() is None
+    assert pgconn.transaction_status == pq.TransactionStatus.IDLE
+    assert not conn._prepared._names, f"psycopg has seen it, {WIPE}"
+    options = {option.keyword for option in pgconn.info}
+    assert {b"host", b"gssencmode"} <= options, f"libpq's options are called otherwise, {LINK}"
+    await finished(conn.close())
+
+
+@on_latest
+def test_the_error_of_a_result_is_that_of_its_sqlstate(postgres: EmbeddedPostgres):
+    with psycopg.connect(postgres.dsn()) as conn:
+        result = conn.pgconn.exec_(b"select 1 / 0")
+        error = psycopg.errors.error_from_result(result)
+    assert isinstance(error, psycopg.errors.DivisionByZero), (
+        f"errors are made otherwise, {ATTENDANT}"
+    )
 
 
 def test_a_blind_pgconn_does_nothing():

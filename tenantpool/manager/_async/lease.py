@@ -42,7 +42,11 @@ class AsyncLease(Request):
         self._timeout = tenant.limits.acquire_timeout if timeout is None else timeout
         self._signal: AsyncSignal | None = None
         self.link: AsyncLink | None = None
-        caller = sys._getframe(2)
+        self._note_caller()
+
+    def _note_caller(self) -> None:
+        """Remember where in the code this lease is made."""
+        caller = sys._getframe(3)
         while caller.f_globals.get("__name__", "").startswith(_OWN) and caller.f_back is not None:
             caller = caller.f_back
         self._code: CodeType = caller.f_code
@@ -60,6 +64,16 @@ class AsyncLease(Request):
         return monotonic() - self.granted_at if self.state == GRANTED else 0.0
 
     async def __aenter__(self) -> AsyncConnection[Any]:
+        if self.ask():
+            assert self.link is not None
+            return self.link.conn
+        return await self.settle()
+
+    def ask(self) -> bool:
+        """Ask the core; return whether a connection was granted that is fit to be used as it is.
+
+        Does not block. If it returns False, ``settle`` does the rest.
+        """
         if self.state != NEW:
             raise LeaseEnded(f"{self.tenant.name}: a lease is used once, ask for another")
         shell = self.shell
@@ -70,19 +84,31 @@ class AsyncLease(Request):
                 self._signal = AsyncSignal()
         if actions:
             shell.perform(actions)
+        return self.state == GRANTED and self._take(now)
+
+    async def settle(self) -> AsyncConnection[Any]:
+        """Wait for the answer, and make the connection fit to be used. Raises a ``Refused``."""
         if self.state != GRANTED:
             await self._wait()
-        slot = self.slot
-        if (
-            slot is None
-            or slot.tenant is not self.tenant
-            or now - slot.free_since > shell.check_after
-        ):
-            return await self._prepare()
+            if self._take(self.since):
+                assert self.link is not None
+                return self.link.conn
+        return await self._prepare()
+
+    def _take(self, now: float) -> bool:
+        """Take the connection if it needs no preparation; return whether it needed none."""
+        slot, tenant = self.slot, self.tenant
+        if slot is None or now - slot.free_since > self.shell.check_after:
+            return False
+        if slot.tenant is not tenant:
+            if slot.tenant is not None or tenant.session:
+                return False
+            slot.tenant = tenant  # a blank session, and it needs no other
         link = slot.connection
-        assert isinstance(link, AsyncLink)
+        if not isinstance(link, AsyncLink):  # revoked, and gone already
+            return False
         self.link = link
-        return link.conn
+        return True
 
     async def __aexit__(
         self,
@@ -114,6 +140,8 @@ class AsyncLease(Request):
                 actions = shell.core.release(monotonic(), self, healthy=link.is_clean)
             if actions:
                 shell.perform(actions)
+            if self.state == REVOKED and not dropped and link.is_alive:  # as it ended
+                await link.pool._close_connection(link.conn)
 
     def answer(self) -> None:
         """The core has answered: wake whoever waits. Does not block."""
@@ -163,10 +191,8 @@ class AsyncLease(Request):
 
     async def _try_prepare(self) -> AsyncLink:
         slot = self.slot
-        if slot is None:
+        if slot is None or not isinstance(link := slot.connection, AsyncLink):
             raise LeaseEnded(f"{self.tenant.name}: the lease was revoked before it began")
-        link = slot.connection
-        assert isinstance(link, AsyncLink)
         tested = False
         if slot.tenant is not self.tenant:
             tested = await link.switch(str(self.tenant.session), undo=slot.tenant is not None)
@@ -178,7 +204,8 @@ class AsyncLease(Request):
     async def _replace(self, error: Exception) -> None:
         """The connection failed before its first use: get another, if the fault was its own."""
         shell, slot = self.shell, self.slot
-        if slot is not None and isinstance(slot.connection, AsyncLink) and slot.connection.is_alive:
+        link = slot.connection if slot is not None else None
+        if isinstance(link, AsyncLink) and link.is_alive:
             shell.step(shell.core.release, self, healthy=False)
             raise ConnectFailed(
                 self.tenant.name,

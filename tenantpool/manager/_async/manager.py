@@ -17,6 +17,7 @@ from tenantpool.config import Settings
 from tenantpool.core.tenant import Tenant
 from tenantpool.errors import LeaseEnded, ManagerClosed
 from tenantpool.manager import forks
+from tenantpool.manager.capacity import check_mark
 from tenantpool.manager.health import Health, assess
 from tenantpool.manager.journal import logger
 from tenantpool.manager.result import Result
@@ -46,6 +47,10 @@ class AsyncManager:
     *configure* is called with every new connection, and again whenever a shared connection has
     been wiped for another tenant.
 
+    A *mark* is for managers whose connections go to other processes, and must be nobody else's: it
+    is the ``application_name`` of all connections; those that carry it when the manager opens
+    are ended. One connection of each database's capacity is kept for this.
+
     An AsyncManager belongs to the event loop that opened it. A manager is not inherited through a
     fork: make one in each process.
     """
@@ -57,8 +62,12 @@ class AsyncManager:
         connection_class: type[AsyncConnection[Any]] = AsyncConnection,
         kwargs: Mapping[str, Any] | None = None,
         configure: Callable[[AsyncConnection[Any]], Awaitable[None]] | None = None,
+        mark: str | None = None,
     ) -> None:
+        if mark is not None:
+            check_mark(settings, mark)
         self.settings = settings
+        self._mark = mark
         self._connection_class = connection_class
         self._kwargs = dict(kwargs or {})
         self._configure = configure
@@ -146,12 +155,13 @@ class AsyncManager:
             connection_class=self._connection_class,
             kwargs=self._kwargs,
             configure=self._configure,
+            mark=self._mark,
         )
 
     def _check_guarantees(self) -> None:
         for shell in self._shells.values():
-            if shell.core.limits.capacity:
-                self.settings.check_capacity(shell.name, shell.core.limits.capacity)
+            if shell.steward.size:
+                self.settings.check_capacity(shell.name, shell.steward.size)
 
     # -- leases --------------------------------------------------------------------------------
 
@@ -226,7 +236,7 @@ class AsyncManager:
 
         With *close_returns*, ``conn.close()`` gives a connection back, as SQLAlchemy wants it.
         """
-        self._seat(tenant)
+        self.seat(tenant)
         return AsyncTenantPool(self, tenant, close_returns=close_returns)
 
     # -- the operator --------------------------------------------------------------------------
@@ -246,7 +256,7 @@ class AsyncManager:
         names = list(self.settings.tenants if tenants is None else tenants)
         warm: dict[str, int] = {}
         for name in names:
-            shell, seat = self._seat(name)
+            shell, seat = self.seat(name)
             await shell.warm(seat, timeout)
             warm[name] = seat.pool.open
             if progress is not None:
@@ -259,23 +269,23 @@ class AsyncManager:
         Blocks until its leases have come back, for at most *timeout* seconds. Return whether
         they have.
         """
-        shell, seat = self._seat(tenant)
+        shell, seat = self.seat(tenant)
         return await shell.drain(seat, timeout)
 
     def resume(self, tenant: str) -> None:
         """End a drain. Does not block."""
-        shell, seat = self._seat(tenant)
+        shell, seat = self.seat(tenant)
         with shell.lock:
             shell.core.resume(seat)
 
     def evict(self, tenant: str) -> None:
         """Close the idle connections of the tenant's pool. Does not block."""
-        shell, seat = self._seat(tenant)
+        shell, seat = self.seat(tenant)
         shell.step(shell.core.evict, seat)
 
     def reset_breaker(self, tenant: str) -> None:
         """Let the tenant's pool connect again at once. Does not block."""
-        shell, seat = self._seat(tenant)
+        shell, seat = self.seat(tenant)
         shell.step(shell.core.reset_breaker, seat)
 
     def leases(self) -> list[AsyncLease]:
@@ -300,7 +310,11 @@ class AsyncManager:
 
     # -- inside --------------------------------------------------------------------------------
 
-    def _seat(self, tenant: str) -> tuple[AsyncShell, Tenant]:
+    def seat(self, tenant: str) -> tuple[AsyncShell, Tenant]:
+        """Where the tenant is served: for the lease service. Does not block.
+
+        Raises UnknownTenant, and ManagerClosed.
+        """
         return self._seats.get(tenant) or self._admit(tenant)
 
     def _admit(self, name: str) -> tuple[AsyncShell, Tenant]:

@@ -41,7 +41,11 @@ class Lease(Request):
         self._timeout = tenant.limits.acquire_timeout if timeout is None else timeout
         self._signal: Signal | None = None
         self.link: Link | None = None
-        caller = sys._getframe(2)
+        self._note_caller()
+
+    def _note_caller(self) -> None:
+        """Remember where in the code this lease is made."""
+        caller = sys._getframe(3)
         while caller.f_globals.get("__name__", "").startswith(_OWN) and caller.f_back is not None:
             caller = caller.f_back
         self._code: CodeType = caller.f_code
@@ -59,6 +63,16 @@ class Lease(Request):
         return monotonic() - self.granted_at if self.state == GRANTED else 0.0
 
     def __enter__(self) -> Connection[Any]:
+        if self.ask():
+            assert self.link is not None
+            return self.link.conn
+        return self.settle()
+
+    def ask(self) -> bool:
+        """Ask the core; return whether a connection was granted that is fit to be used as it is.
+
+        Does not block. If it returns False, ``settle`` does the rest.
+        """
         if self.state != NEW:
             raise LeaseEnded(f"{self.tenant.name}: a lease is used once, ask for another")
         shell = self.shell
@@ -69,19 +83,31 @@ class Lease(Request):
                 self._signal = Signal()
         if actions:
             shell.perform(actions)
+        return self.state == GRANTED and self._take(now)
+
+    def settle(self) -> Connection[Any]:
+        """Wait for the answer, and make the connection fit to be used. Raises a ``Refused``."""
         if self.state != GRANTED:
             self._wait()
-        slot = self.slot
-        if (
-            slot is None
-            or slot.tenant is not self.tenant
-            or now - slot.free_since > shell.check_after
-        ):
-            return self._prepare()
+            if self._take(self.since):
+                assert self.link is not None
+                return self.link.conn
+        return self._prepare()
+
+    def _take(self, now: float) -> bool:
+        """Take the connection if it needs no preparation; return whether it needed none."""
+        slot, tenant = self.slot, self.tenant
+        if slot is None or now - slot.free_since > self.shell.check_after:
+            return False
+        if slot.tenant is not tenant:
+            if slot.tenant is not None or tenant.session:
+                return False
+            slot.tenant = tenant  # a blank session, and it needs no other
         link = slot.connection
-        assert isinstance(link, Link)
+        if not isinstance(link, Link):  # revoked, and gone already
+            return False
         self.link = link
-        return link.conn
+        return True
 
     def __exit__(
         self,
@@ -113,6 +139,8 @@ class Lease(Request):
                 actions = shell.core.release(monotonic(), self, healthy=link.is_clean)
             if actions:
                 shell.perform(actions)
+            if self.state == REVOKED and not dropped and link.is_alive:  # as it ended
+                link.pool._close_connection(link.conn)
 
     def answer(self) -> None:
         """The core has answered: wake whoever waits. Does not block."""
@@ -162,10 +190,8 @@ class Lease(Request):
 
     def _try_prepare(self) -> Link:
         slot = self.slot
-        if slot is None:
+        if slot is None or not isinstance(link := slot.connection, Link):
             raise LeaseEnded(f"{self.tenant.name}: the lease was revoked before it began")
-        link = slot.connection
-        assert isinstance(link, Link)
         tested = False
         if slot.tenant is not self.tenant:
             tested = link.switch(str(self.tenant.session), undo=slot.tenant is not None)
@@ -177,7 +203,8 @@ class Lease(Request):
     def _replace(self, error: Exception) -> None:
         """The connection failed before its first use: get another, if the fault was its own."""
         shell, slot = self.shell, self.slot
-        if slot is not None and isinstance(slot.connection, Link) and slot.connection.is_alive:
+        link = slot.connection if slot is not None else None
+        if isinstance(link, Link) and link.is_alive:
             shell.step(shell.core.release, self, healthy=False)
             raise ConnectFailed(
                 self.tenant.name,

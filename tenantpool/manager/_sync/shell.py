@@ -21,14 +21,13 @@ from tenantpool.core.database import Database
 from tenantpool.core.pool import Pool
 from tenantpool.core.slot import Slot
 from tenantpool.core.tenant import Tenant
-from tenantpool.manager.capacity import QUERY, capacity_of
 from tenantpool.manager.journal import report
 from tenantpool.pools import session
 from tenantpool.pools._sync.link import Link
 from tenantpool.pools._sync.pool import PassivePool
-from tenantpool.pools._sync.witness import Witness
 from tenantpool.pools.failures import classify
-from tenantpool.pools.watch import watched
+
+from .steward import Steward
 
 if TYPE_CHECKING:
     from .lease import Lease
@@ -57,14 +56,15 @@ class Shell:
         connection_class: type[Connection[Any]],
         kwargs: Mapping[str, Any],
         configure: Callable[[Connection[Any]], None] | None,
+        mark: str | None = None,
     ) -> None:
-        database = settings.databases[name]
         self.name = name
         self.lock = Lock()
-        self.core = Database(name, settings.database_limits(name, capacity_of(database)))
+        self.steward = Steward(name, settings, mark)
+        self.core = Database(name, settings.database_limits(name, self.steward.size))
         self.check_after = self.core.limits.check_after
         self._settings = settings
-        self._close_timeout = database.close_timeout
+        self._close_timeout = settings.databases[name].close_timeout
         self._alarm = alarm
         self._forget = forget
         self._connection_class = connection_class
@@ -139,7 +139,7 @@ class Shell:
     def _make_pool(self, pool: Pool, spec: PoolSpec) -> PassivePool:
         return PassivePool(
             pool,
-            lambda: self._settings.connection_params(spec),
+            lambda: self.steward.params(spec),
             connection_class=self._connection_class,
             kwargs=self._kwargs,
             configure=self._configure,
@@ -166,7 +166,7 @@ class Shell:
         try:
             link.open()
         except Exception as error:
-            clear_frames(error.__traceback__)  # the error is kept, its half-made connection is not
+            _strip(error)
             failure = classify(error)
             report(logging.WARNING, "connect failed", pool=slot.pool.name, error=error)
             self.step(
@@ -184,6 +184,7 @@ class Shell:
         assert isinstance(link, Link)
         end = link.cut if revoked else link.end
         if end(self._close_timeout):
+            slot.connection = None  # the slot may be remembered; the client's socket must not be
             self.step(self.core.closed, slot)
             if self._emptied is not None and self.core.used == 0:
                 self._emptied.set()
@@ -197,13 +198,14 @@ class Shell:
         if self._stopping:
             link.abandon()
         else:
+            self.steward.terminate(link.pid)
             self._crew.run(self._close, slot, revoked)
 
     def _reset(self, slot: Slot) -> None:
         link = slot.connection
         assert isinstance(link, Link)
         try:
-            link.switch("", undo=True)
+            link.wipe(self._close_timeout)
         except Exception as error:
             report(logging.WARNING, "reset failed", pool=slot.pool.name, error=error)
             self.step(self.core.cleaned, slot, healthy=False)
@@ -235,34 +237,36 @@ class Shell:
         A server that can't be reached is no error: nobody may connect to it before it has been
         asked again.
         """
-        headroom = self._settings.databases[self.name].headroom
         try:
-            limit = self._ask_limit()
+            capacity = self.steward.learn()
         except (psycopg.Error, OSError) as error:
             report(logging.WARNING, "capacity unknown", database=self.name, error=error)
-            self.step(self.core.unreachable, error)
+            if not self.core.limits.capacity:
+                self.step(self.core.unreachable, error)
         else:
-            self.step(self.core.reachable, max(1, limit - headroom))
+            self.step(self.core.reachable, capacity)
 
-    def _ask_limit(self) -> int:
-        """Connect once and ask; however that ends, leave no backend behind."""
-        conninfo = self._settings.conninfo(PoolSpec(self.name, ""))
-        witness = Witness()
-        try:
-            with witness.watching():
-                conn = watched(Connection).connect(conninfo, autocommit=True)
-            with conn:
-                row = (conn.execute(QUERY)).fetchone()
-        finally:
-            witness.wait_until_gone(self._close_timeout)
-            witness.close()
-        assert row is not None
-        return int(row[0])
+    def make_direct(self, lease: Lease) -> str:
+        """Let a worker connect by itself under *lease*: return its libpq string, with password.
+
+        The lease's own connection is ended, and the slot stays taken. The tenant's session
+        settings are the connection's start-up settings, so they are also what a RESET goes back
+        to; text in them that is not ASCII is right where the database's encoding is UTF-8. The
+        application's *configure* does not see it. The worker may have one connection at a time;
+        when the lease ends, that is ended by the server.
+
+        Blocks, bounded. Raises NotAllowed if that could not be ended, ConnectFailed, LeaseEnded;
+        unless it is NotAllowed, the lease is of no use any more and is to be released.
+        """
+        return self.steward.make_direct(lease, self.lock)
 
     def sweep(self) -> None:
         """Upkeep, a pool at a time, so that nobody waits for the lock for long."""
-        if not self.core.limits.capacity and not self._learning:
-            self.start()
+        unsettled = not self.core.limits.capacity or self.steward.has_leftovers
+        if unsettled and not self._learning:
+            self._crew.run(self._start, Signal())
+        if self.steward.is_due:
+            self._crew.run(self.steward.look)
         self._sweeps += 1
         every = self._sweeps % _EMPTY_EVERY == 0
         with self.lock:
@@ -302,4 +306,12 @@ class Shell:
                 self.step(self.core.revoke, lease)
         self._stopping = True
         self._crew.join()
+        self.steward.close()
         return len(late)
+
+
+def _strip(error: BaseException) -> None:
+    """*error* will be kept, but not what its frames know: a half-made connection, the shell."""
+    clear_frames(error.__traceback__)
+    if error.__traceback__ is not None:
+        error.__traceback__ = error.__traceback__.tb_next  # the first frame still runs

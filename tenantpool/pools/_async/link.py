@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import socket
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -11,9 +14,11 @@ from psycopg.pq import PipelineStatus, TransactionStatus
 from psycopg_pool import AsyncConnectionPool
 
 from tenantpool.pools.blind import closed_pgconn
+from tenantpool.pools.parameters import parameters_of
 from tenantpool.pools.session import UNDO
 
 from .pool import AsyncPassivePool
+from .wipe import wipe
 from .witness import AsyncWitness
 
 _IDLE = TransactionStatus.IDLE
@@ -29,7 +34,16 @@ def _ignore(notification: Notify) -> None:
 class AsyncLink:
     """psycopg's connection, and a witness of its end. However ``open`` went, ``end`` it."""
 
-    __slots__ = ("_witness", "conn", "pid", "pool")
+    __slots__ = (
+        "_is_plain",
+        "_socket",
+        "_witness",
+        "conn",
+        "is_lent_away",
+        "is_shared",
+        "pid",
+        "pool",
+    )
 
     conn: AsyncConnection[Any]
     """There once it is open."""
@@ -37,6 +51,12 @@ class AsyncLink:
     def __init__(self, pool: AsyncPassivePool) -> None:
         self.pool = pool
         self.pid = 0
+        self.is_shared = False
+        """Whether others may have spoken on its socket, so that libpq does not know its state."""
+        self._is_plain: bool | None = None
+        self.is_lent_away = False
+        """Whether its holders are other processes, so that libpq's object is always ours."""
+        self._socket: socket.socket | None = None
         self._witness = AsyncWitness()
 
     def __repr__(self) -> str:
@@ -60,6 +80,41 @@ class AsyncLink:
     def is_alive(self) -> bool:
         """As far as libpq knows. Does not block."""
         return not self.conn.closed
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether its socket carries the protocol as it is, so that another process can speak it.
+
+        Where it is encrypted the keys are libpq's own; and libpq does not say whether it agreed
+        with the server on GSSAPI, but only whether it might have. Does not block.
+        """
+        if self._is_plain is None:
+            options = {option.keyword: option.val or b"" for option in self.conn.pgconn.info}
+            gssapi = options.get(b"gssencmode", b"disable") != b"disable"
+            by_network = not options[b"host"].startswith((b"/", b"@"))
+            self._is_plain = not (self.conn.pgconn.ssl_in_use or (gssapi and by_network))
+        return self._is_plain
+
+    @property
+    def parameters(self) -> Mapping[str, str]:
+        """The session's ParameterStatus values, as far as libpq has heard of them.
+
+        Equal ones are the same object as a rule, so comparing them is cheap. Does not block.
+        """
+        return parameters_of(self.conn.pgconn)
+
+    @property
+    def socket(self) -> socket.socket:
+        """The connection's socket, non-blocking, for one who speaks the protocol himself.
+
+        From now on the link is shared: it must be wiped before libpq uses it again. It is the
+        link's own and goes with it; who needs it for longer duplicates it. Does not block.
+        """
+        if self._socket is None:
+            self._socket = socket.socket(fileno=os.dup(self.conn.fileno()))
+            self._socket.setblocking(False)
+        self.is_shared = True
+        return self._socket
 
     async def check(self) -> None:
         """One round trip to see whether the connection works; raises psycopg.Error if not."""
@@ -102,6 +157,28 @@ class AsyncLink:
             await self.pool.dress(self.conn)
         return True
 
+    async def wipe(self, timeout: float) -> None:
+        """Wipe the session, on the server and in the Python object, which is replaced.
+
+        As ``switch`` with *undo* does, and for a shared link too: it proves that the server has
+        nothing under way but this. Blocks for a round trip, for at most *timeout* seconds.
+        Raises psycopg.Error; the connection is of no use then.
+        """
+        self._renew()
+        await wipe(self.conn.pgconn, timeout)
+        self.is_shared = False
+        await self.pool.dress(self.conn)
+        await self.pool.configure(self.conn)
+
+    async def cancel(self, timeout: float) -> None:
+        """Cancel what runs, if anything does. It is over when this returns, done or not.
+
+        Blocks for a connect, for at most *timeout* seconds. A server that can't be reached is no
+        error.
+        """
+        with suppress(psycopg.Error, OSError):
+            await self.conn.cancel_safe(timeout=timeout)
+
     async def end(self, timeout: float) -> bool:
         """Close, and wait for at most *timeout* seconds until the backend is gone.
 
@@ -109,27 +186,39 @@ class AsyncLink:
         """
         if self.pid:
             is_busy = self.conn.pgconn.transaction_status == TransactionStatus.ACTIVE
-            if is_busy and not await self.cut(timeout):
+            if (is_busy or self.is_shared) and not await self.cut(timeout):
                 return False
             await self.pool._close_connection(self.conn)
+        self._close_socket()
         return await self._witness.wait_until_gone(timeout)
 
     async def cut(self, timeout: float) -> bool:
         """Like ``end`` for a connection that its holder may be using at this moment.
 
-        The holder's next use fails; what it runs is cancelled. libpq's object is the holder's to
-        close, since it must not be used by two at once. A cancel that is faster than its statement
-        has no effect, so it is repeated.
+        First of all the holder, be it a process that is stopped, can send nothing any more; then
+        what it runs is cancelled. libpq's object is the holder's to close, since it must not be
+        used by two at once. A cancel that is faster than its statement has no effect, so it is
+        repeated.
         """
+        self._witness.hang_up()
+        self._close_socket()
         for part in _BETWEEN_CANCELS:
-            await self._cancel(timeout)
+            await self.cancel(timeout)
             if await self._witness.wait_until_gone(timeout * part):
+                if self.is_lent_away:
+                    await self.pool._close_connection(self.conn)
                 return True
         return False
 
     def abandon(self) -> None:
         """Do not wait for the backend any longer. Does not block."""
+        self._close_socket()
         self._witness.close()
+
+    def _close_socket(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
 
     def _renew(self) -> None:
         old = self.conn
@@ -157,7 +246,3 @@ class AsyncLink:
     async def _roll_back(self) -> None:
         with suppress(psycopg.Error):
             await self.conn.rollback()
-
-    async def _cancel(self, timeout: float) -> None:
-        with suppress(psycopg.Error, OSError):
-            await self.conn.cancel_safe(timeout=timeout)

@@ -20,11 +20,20 @@ class Witness(Sockets):
 
     __slots__ = ()
 
+    def hang_up(self) -> None:
+        """Let nobody send anything more, whichever processes have the socket. Does not block."""
+        for descriptor in self._descriptors:
+            end = socket.socket(fileno=descriptor)
+            with suppress(OSError):  # the server has hung up already
+                end.shutdown(socket.SHUT_WR)
+            end.detach()
+
     def wait_until_gone(self, timeout: float) -> bool:
         """Hang up, and wait until the backend is gone, for at most *timeout* seconds (above 0).
 
         Return whether it is; call again if not. Of several sockets each has that time.
         """
+        self.hang_up()
         while self._descriptors:
             end = socket.socket(fileno=self._descriptors.pop())
             gone = False
@@ -40,8 +49,6 @@ class Witness(Sockets):
         return True
 
     def _is_gone(self, end: socket.socket, timeout: float) -> bool:
-        with suppress(OSError):
-            end.shutdown(socket.SHUT_WR)
         try:
             self._read_to_end(end, timeout)
         except TimeoutError:

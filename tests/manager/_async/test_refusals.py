@@ -138,6 +138,18 @@ async def test_a_database_that_does_not_exist(
     assert manager.stats().databases["main"].breaker == "closed"
 
 
+async def test_the_error_of_a_connect_keeps_nothing_else_alive(
+    postgres: EmbeddedPostgres, open_manager: OpenManager
+):
+    """Logs and refusals may keep it for long."""
+    manager = await open_manager(make_settings(postgres, {"a": {"dbname": "nowhere"}}))
+    error = (await refusal_of(manager, "a", timeout=5)).__cause__
+    assert error is not None
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    assert frames
+    assert [frame.f_locals for frame in frames if frame.f_locals] == []
+
+
 async def test_a_tenant_that_is_drained(manager: AsyncManager):
     await manager.drain("a")
     error = await refusal_of(manager, "a")

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import logging
 import types
+import weakref
 
 import psycopg
 import pytest
@@ -125,6 +127,41 @@ def test_a_block_that_ends_well_after_a_revoke_says_so(manager: Manager):
         manager.connection("a") as conn,
     ):
         manager.revoke(*manager.leases())
+    assert conn.closed
+    wait_until(lambda: is_empty(manager))
+
+
+def test_a_lease_that_is_revoked_before_it_begins_keeps_no_connection(manager: Manager):
+    """Its holder has never seen the connection, so nobody else would end it."""
+    conn = manager.acquire("a")
+    manager.release(conn)
+    core = manager._shells["main"].core
+    request = core.request
+
+    def revoked(now, lease):
+        return (*request(now, lease), *core.revoke(now, lease))
+
+    core.request = revoked  # type: ignore[method-assign]
+    with raises(LeaseEnded, match="before it began"), manager.connection("a"):
+        pass
+    wait_until(lambda: is_empty(manager))
+    forgotten = weakref.ref(conn)
+    del conn
+    gc.collect()
+
+    assert forgotten() is None
+
+
+def test_a_revoke_at_the_very_end_of_a_block_closes_the_connection(manager: Manager):
+    core = manager._shells["main"].core
+    release = core.release
+
+    def revoked(now, lease, *, healthy=True):
+        return (*core.revoke(now, lease), *release(now, lease, healthy=healthy))
+
+    core.release = revoked  # type: ignore[method-assign]
+    with manager.connection("a") as conn:
+        conn.execute("select 1")
     assert conn.closed
     wait_until(lambda: is_empty(manager))
 

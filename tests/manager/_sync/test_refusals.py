@@ -137,6 +137,18 @@ def test_a_database_that_does_not_exist(postgres: EmbeddedPostgres, open_manager
     assert manager.stats().databases["main"].breaker == "closed"
 
 
+def test_the_error_of_a_connect_keeps_nothing_else_alive(
+    postgres: EmbeddedPostgres, open_manager: OpenManager
+):
+    """Logs and refusals may keep it for long."""
+    manager = open_manager(make_settings(postgres, {"a": {"dbname": "nowhere"}}))
+    error = (refusal_of(manager, "a", timeout=5)).__cause__
+    assert error is not None
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    assert frames
+    assert [frame.f_locals for frame in frames if frame.f_locals] == []
+
+
 def test_a_tenant_that_is_drained(manager: Manager):
     manager.drain("a")
     error = refusal_of(manager, "a")

@@ -1,0 +1,1 @@
+"""The client on tasks; the one on threads is generated from it."""

@@ -1,0 +1,143 @@
+"""From a lease to a connection: by its socket, through the gateway, or by a connect of our own."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from math import ceil
+from time import monotonic
+from typing import Any
+
+from psycopg import AsyncConnection
+from psycopg.errors import Error
+
+from tenantpool.client.dress import Dress
+from tenantpool.client.frames import Answer
+from tenantpool.client.grant import Grant
+from tenantpool.client.husk import Husk
+from tenantpool.errors import BadRequest, ConnectFailed, LeaseEnded, ServiceUnavailable
+from tenantpool.status import from_status
+from tenantpool.v1.lease_pb2 import GatewayAddress, GatewayWay, Lease
+from tenantpool.v1.session_pb2 import HandOverRequest, SessionRequest
+
+from .session import AsyncSession
+
+_LONGEST_CONNECT = 10.0
+
+
+async def deliver(
+    session: AsyncSession,
+    tenant: str,
+    answer: Answer,
+    husk: Husk | None,
+    dress: Dress[Any],
+    hands_over: bool,
+) -> Grant:
+    """The connection of the lease that *answer* grants, in *husk* if the service chose that.
+
+    Otherwise the worker connects; *hands_over*: a connection through the gateway is exchanged for
+    the backend's own socket. Raises ConnectFailed, ServiceUnavailable and LeaseEnded, after which
+    nothing is left of the lease here.
+    """
+    lease = answer.response.acquired.lease
+    if lease.HasField("hand_off"):
+        return _fill(session, tenant, lease, answer.fd, husk, dress)
+    if husk is not None:
+        session.shelf.drop_husk(husk)
+    if lease.HasField("direct"):
+        return await _connect_directly(session, tenant, lease, dress)
+    conn = await _connect_to_gateway(lease.gateway, dress)
+    try:
+        if hands_over and (grant := await _hand_over(session, tenant, lease, conn, dress)):
+            return grant
+        return Grant(session.shelf, tenant, lease, conn, os.dup(conn.fileno()))
+    except BaseException:
+        conn.pgconn.finish()
+        raise
+
+
+def _fill(
+    session: AsyncSession, tenant: str, lease: Lease, fd: int, husk: Husk | None, dress: Dress[Any]
+) -> Grant:
+    """Put the connection's socket, the descriptor *fd*, into the *husk*."""
+    if fd < 0 or husk is None or husk.number != lease.hand_off.husk:
+        if husk is not None:
+            session.shelf.drop_husk(husk)
+        if fd >= 0:
+            os.close(fd)
+        raise ServiceUnavailable(f"{tenant}: the lease came without its connection")
+    husk.put(fd)
+    return Grant(session.shelf, tenant, lease, dress.wrap(husk.pgconn), fd, husk)
+
+
+async def _hand_over(
+    session: AsyncSession, tenant: str, lease: Lease, conn: AsyncConnection[Any], dress: Dress[Any]
+) -> Grant | None:
+    """Exchange the gateway's socket for the backend's own; None if the service does not want to."""
+    request = SessionRequest(hand_over=HandOverRequest(lease_id=lease.lease_id))
+    response, fd = await session.call(request, _LONGEST_CONNECT)
+    if response.HasField("refused"):
+        error = from_status(response.refused)
+        if isinstance(error, BadRequest):
+            return None
+        raise error
+    if fd < 0:
+        raise ServiceUnavailable(f"{tenant}: the lease came without its connection")
+    husk = Husk(response.handed_over.husk, tenant, conn.pgconn)
+    husk.put(fd)
+    return Grant(session.shelf, tenant, lease, conn, fd, husk)
+
+
+async def _connect_to_gateway(way: GatewayWay, dress: Dress[Any]) -> AsyncConnection[Any]:
+    """Connect with the ticket. Raises ServiceUnavailable if the gateway can't be reached."""
+    address = _nearest(way)
+    params: dict[str, Any] = {
+        "host": address.host,
+        "port": address.port,
+        "user": way.user,
+        "password": way.ticket,
+        "dbname": way.dbname,
+        "gssencmode": "disable",
+        # What the environment says of a session is not for this one: it is the service's.
+        "options": "",
+        "application_name": "",
+        "client_encoding": "",
+        "connect_timeout": ceil(_LONGEST_CONNECT),
+    }
+    if address.host.startswith("/"):
+        params["sslmode"] = "disable"
+    try:
+        conn: AsyncConnection[Any] = await dress.connection_class.connect(**params, **dress.kwargs)
+    except (Error, OSError) as error:
+        raise ServiceUnavailable(f"the gateway at {address.host}: {error}") from error
+    return conn
+
+
+async def _connect_directly(
+    session: AsyncSession, tenant: str, lease: Lease, dress: Dress[Any]
+) -> Grant:
+    """Connect to the database itself. Raises ConnectFailed if that does not work."""
+    started = monotonic()
+    try:
+        conn = await dress.connection_class.connect(lease.direct.conninfo, **dress.kwargs)
+    except (Error, OSError) as error:
+        raise ConnectFailed(
+            tenant, "a connect of the worker's own", waited=monotonic() - started, cause=error
+        ) from error
+    try:
+        return Grant(session.shelf, tenant, lease, conn, os.dup(conn.fileno()))
+    except BaseException:
+        conn.pgconn.finish()
+        raise
+
+
+def _nearest(way: GatewayWay) -> GatewayAddress:
+    """A Unix socket that is there, if one is; otherwise the first address."""
+    for address in way.addresses:
+        path = f"{address.host}/.s.PGSQL.{address.port}"
+        with suppress(OSError):
+            if address.host.startswith("/") and os.stat(path):
+                return address
+    if not way.addresses:
+        raise LeaseEnded("the service has no gateway, and the lease can't be reached")
+    return way.addresses[0]

@@ -1,0 +1,139 @@
+"""A lease that was granted, with its connection."""
+
+from __future__ import annotations
+
+import os
+import socket
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from psycopg.pq import PipelineStatus, TransactionStatus
+
+from tenantpool.client.dress import AnyConnection, Dress, blind
+from tenantpool.client.husk import Husk
+from tenantpool.v1.lease_pb2 import Lease, LeaseRef, ReleaseLeaseRequest
+from tenantpool.v1.session_pb2 import SessionRequest
+
+if TYPE_CHECKING:
+    from tenantpool.client.shelf import Shelf
+
+_IDLE = TransactionStatus.IDLE
+_PIPELINE_OFF = PipelineStatus.OFF
+
+
+class Grant:
+    """A lease and its connection: of the worker's own libpq object, or in a husk.
+
+    The *leash* is a second descriptor of the connection's socket. Through it the connection can be
+    cut while another thread uses it, without touching what belongs to libpq.
+    """
+
+    __slots__ = (
+        "conn",
+        "due",
+        "ended",
+        "husk",
+        "is_wanted",
+        "lease_id",
+        "leash",
+        "pgconn",
+        "shelf",
+        "tenant",
+        "token",
+    )
+
+    def __init__(
+        self,
+        shelf: Shelf,
+        tenant: str,
+        lease: Lease,
+        conn: AnyConnection,
+        fd: int,
+        husk: Husk | None = None,
+    ) -> None:
+        self.shelf = shelf
+        self.tenant = tenant
+        self.lease_id = lease.lease_id
+        self.token = lease.fencing_token
+        self.conn = conn
+        self.pgconn = conn.pgconn
+        self.husk = husk
+        # Its family does not matter: it is only cut, watched and closed.
+        self.leash = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=fd)
+        self.due = 0.0
+        self.ended = ""
+        self.is_wanted = False
+
+    def __repr__(self) -> str:
+        return f"<Grant {self.lease_id}{': ' if self.ended else ''}{self.ended}>"
+
+    @property
+    def is_clean(self) -> bool:
+        """Alive, in no transaction, and with nothing in flight. Does not block."""
+        pgconn = self.pgconn
+        return pgconn.transaction_status == _IDLE and pgconn.pipeline_status == _PIPELINE_OFF
+
+    def is_alive(self) -> bool:
+        """Whether nothing has come in since it was parked, not even the end. Does not block."""
+        if self.husk is not None:
+            return not self.husk.has_unread()
+        try:
+            self.leash.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
+    def renew(self, dress: Dress[Any]) -> None:
+        """Put a fresh object around the same session; whoever has the old one finds it closed."""
+        conn = dress.wrap(self.pgconn)
+        threshold = conn.prepare_threshold
+        # The server still has the statements that were prepared under these names.
+        conn._prepared = self.conn._prepared
+        conn.prepare_threshold = threshold
+        self.conn = conn
+
+    def shut(self) -> None:
+        """Whoever still has the connection object finds it closed. Does not block."""
+        blind(self.conn)
+
+    def cut(self, reason: str) -> None:
+        """The lease has ended, for this *reason*: using the connection fails from now on."""
+        self.ended = reason
+        with suppress(OSError):
+            self.leash.shutdown(socket.SHUT_RDWR)
+
+    def part(self, dead: socket.socket | None) -> Husk | None:
+        """Take the connection away from libpq; return the husk if it can be used again.
+
+        *dead* takes the place of a lent socket. Without it the connection must have been cut.
+        """
+        self.shut()
+        husk = self.husk
+        if husk is None:
+            self.pgconn.finish()
+        elif dead is None or self.pgconn.status:  # cut, or closed behind our back
+            husk.close()
+            husk = None
+        else:
+            is_reusable = not self.ended and self.is_clean and husk.is_reusable()
+            husk.put(dead.fileno())
+            if not is_reusable:
+                husk.close()
+                husk = None
+        self.leash.close()
+        return husk
+
+    def disown(self, dead: socket.socket) -> None:
+        """This process is a fork: the connection is the parent's, and can't be reached here."""
+        self.ended = "it was taken by the parent process"
+        if not self.pgconn.status:
+            os.dup2(dead.fileno(), self.pgconn.socket, inheritable=False)
+        self.shut()
+        self.leash.close()
+
+    def release(self, *, broken: bool) -> SessionRequest:
+        """The request that gives it back."""
+        ref = LeaseRef(lease_id=self.lease_id, fencing_token=self.token)
+        return SessionRequest(release=ReleaseLeaseRequest(lease=ref, broken=broken))

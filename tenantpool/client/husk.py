@@ -1,0 +1,143 @@
+"""Husks: libpq objects that are kept, and filled with one lent socket after the other.
+
+libpq was told once, when it connected to the gateway, what session it is in and how to cancel. The
+socket under it is exchanged (``dup2``), which it does not notice. While a husk is not in use, a
+dead socket is in its place: whoever kept the libpq object gets an error from it.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+
+from psycopg.pq import ConnStatus, TransactionStatus
+from psycopg.pq.abc import PGconn
+
+_OK = ConnStatus.OK
+_IDLE = TransactionStatus.IDLE
+
+_PARAMETERS = (
+    b"DateStyle",
+    b"IntervalStyle",
+    b"TimeZone",
+    b"application_name",
+    b"client_encoding",
+    b"default_transaction_read_only",
+    b"in_hot_standby",
+    b"integer_datetimes",
+    b"is_superuser",
+    b"scram_iterations",
+    b"search_path",
+    b"server_encoding",
+    b"server_version",
+    b"session_authorization",
+    b"standard_conforming_strings",
+)
+"""What a server reports of its session, and libpq remembers."""
+
+
+def dead_socket() -> socket.socket:
+    """A socket on which every read is the end of file and every write fails."""
+    ours, theirs = socket.socketpair()
+    theirs.close()
+    ours.setblocking(False)
+    return ours
+
+
+class Husk:
+    """A libpq object around a socket that is exchanged; the service knows it as *number*."""
+
+    __slots__ = ("_fd", "_parameters", "_unread", "number", "pgconn", "tenant")
+
+    def __init__(self, number: int, tenant: str, pgconn: PGconn) -> None:
+        self.number = number
+        self.tenant = tenant
+        self.pgconn = pgconn
+        self._fd = pgconn.socket
+        self._parameters = self._read_parameters()
+        self._unread = select.poll()
+        self._unread.register(self._fd, select.POLLIN)
+
+    def __repr__(self) -> str:
+        return f"<Husk {self.number} of {self.tenant}, descriptor {self._fd}>"
+
+    def is_usable(self) -> bool:
+        """Whether nobody has used libpq's object while it was kept, which breaks it."""
+        return self.pgconn.status == _OK and self.pgconn.transaction_status == _IDLE
+
+    def put(self, fd: int) -> None:
+        """Exchange the socket for that of the descriptor *fd*, which stays open. Does not block.
+
+        The old one is closed in the same instant: no other thread can get its number.
+        """
+        os.dup2(fd, self._fd, inheritable=False)
+
+    def has_unread(self) -> bool:
+        """Whether something has come in that nobody asked for: the end, or a notification."""
+        return bool(self._unread.poll(0))
+
+    def is_reusable(self) -> bool:
+        """Whether libpq's memory of the session is as it was, with nothing of it left to read."""
+        return (
+            self.is_usable()
+            and self.pgconn.notifies() is None
+            and not self.has_unread()
+            and self._read_parameters() == self._parameters
+        )
+
+    def close(self) -> None:
+        """Free the libpq object, whose Terminate goes to the socket that is in it now."""
+        self.pgconn.finish()
+
+    def _read_parameters(self) -> list[bytes | None]:
+        read = self.pgconn.parameter_status
+        return [read(name) for name in _PARAMETERS]
+
+
+class Cupboard:
+    """Husks that are not in use: a bounded number, those of the least recent use go first."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._husks: dict[int, Husk] = {}
+        self._of: dict[str, list[Husk]] = {}
+
+    def __len__(self) -> int:
+        return len(self._husks)
+
+    def __repr__(self) -> str:
+        return f"<Cupboard {len(self)} of {self._most} husks>"
+
+    def take(self, tenant: str) -> Husk | None:
+        """The husk of *tenant* that was used last, or None."""
+        husks = self._of.get(tenant)
+        if not husks:
+            return None
+        husk = husks.pop()
+        if not husks:
+            del self._of[tenant]
+        del self._husks[husk.number]
+        return husk
+
+    def keep(self, husk: Husk) -> Husk | None:
+        """Put *husk* in; return the one that has to go for it, or None."""
+        self._husks[husk.number] = husk
+        self._of.setdefault(husk.tenant, []).append(husk)
+        return self._oldest() if len(self._husks) > self._most else None
+
+    def clear(self) -> list[Husk]:
+        """Take all of them."""
+        husks = list(self._husks.values())
+        self._husks.clear()
+        self._of.clear()
+        return husks
+
+    def _oldest(self) -> Husk:
+        oldest = next(iter(self._husks.values()))
+        del self._husks[oldest.number]
+        husks = self._of[oldest.tenant]
+        husks.remove(oldest)
+        if not husks:
+            del self._of[oldest.tenant]
+        return oldest

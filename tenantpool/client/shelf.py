@@ -1,0 +1,259 @@
+"""What a worker has of one session: leases in use, leases that are parked, and husks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, suppress
+from math import inf
+from time import monotonic
+
+from tenantpool.client.counters import Counters
+from tenantpool.client.grant import Grant
+from tenantpool.client.husk import Cupboard, Husk, dead_socket
+from tenantpool.errors import LeaseEnded, ServiceUnavailable
+from tenantpool.v1.session_pb2 import Discard, SessionRequest
+
+_MOST_HUSKS = 64
+
+
+class Shelf:
+    """Keeps everything under one lock, under which nothing blocks.
+
+    A lease that comes back clean is parked for *linger* seconds: asked for again, it is there
+    without a call. *tell* says something to the service; *alarm* is told when ``expire`` is due.
+    """
+
+    def __init__(
+        self,
+        lock: AbstractContextManager[object],
+        linger: float,
+        counters: Counters,
+        tell: Callable[[SessionRequest], None],
+        alarm: Callable[[float], None],
+    ) -> None:
+        self._lock = lock
+        self._linger = linger
+        self._counters = counters
+        self._tell = tell
+        self._alarm = alarm
+        self._lent: dict[str, Grant] = {}
+        self._parked: dict[str, list[Grant]] = {}
+        self._husks = Cupboard(_MOST_HUSKS)
+        self._dead = dead_socket()
+        self._quiet: dict[str, float] = {}
+        self._is_draining = False
+        self.ended = ""
+        self.on_empty: Callable[[], None] | None = None
+        """Called when the last lease in use has come back, or the session is over."""
+
+    def __repr__(self) -> str:
+        lent, parked, husks = self.counts()
+        return f"<Shelf {self.ended or 'open'}: {lent} lent, {parked} parked, {husks} husks>"
+
+    def counts(self) -> tuple[int, int, int]:
+        """How many leases are in use and parked, and how many husks there are."""
+        with self._lock:
+            return len(self._lent), sum(map(len, self._parked.values())), len(self._husks)
+
+    # -- leases --------------------------------------------------------------------------------
+
+    def lend(self, grant: Grant) -> None:
+        """The lease is in use from now on. Raises LeaseEnded if the session is over."""
+        with self._lock:
+            if not self.ended:
+                self._lent[grant.lease_id] = grant
+                return
+            grant.cut(self.ended)
+            grant.part(None)
+        raise LeaseEnded(f"{grant.tenant}: {self.ended}")
+
+    def unpark(self, tenant: str) -> Grant | None:
+        """The lease of *tenant* that was parked last, in use again; or None."""
+        while self._parked:
+            with self._lock:
+                grant = self._pop_parked(tenant)
+                if grant is None:
+                    return None
+                if grant.is_alive():
+                    self._lent[grant.lease_id] = grant
+                    return grant
+            self._return(grant, broken=True)
+        return None
+
+    def give_back(self, grant: Grant) -> None:
+        """The lease is not in use any more: park it, or return it. Does not block.
+
+        A second time does nothing.
+        """
+        is_clean = grant.is_clean
+        with self._lock:
+            if self._lent.pop(grant.lease_id, None) is None:
+                return
+            now = monotonic()
+            if is_parked := is_clean and self._may_park(grant, now):
+                grant.shut()
+                grant.due = now + self._linger
+                self._parked.setdefault(grant.tenant, []).append(grant)
+        if is_parked:
+            self._alarm(grant.due)
+        else:
+            self._return(grant, broken=not is_clean)
+        if self.on_empty is not None and not self._lent:
+            self.on_empty()
+
+    def _may_park(self, grant: Grant, now: float) -> bool:
+        if not self._linger or self.ended or grant.ended or grant.is_wanted or self._is_draining:
+            return False
+        quiet = self._quiet
+        return not quiet or max(quiet.get("", 0.0), quiet.get(grant.tenant, 0.0)) <= now
+
+    def _pop_parked(self, tenant: str) -> Grant | None:
+        grants = self._parked.get(tenant)
+        if grants is None:
+            return None
+        grant = grants.pop()
+        if not grants:
+            del self._parked[tenant]
+        return grant
+
+    def _return(self, grant: Grant, *, broken: bool) -> None:
+        """Give a lease back, and keep its husk. Does not block."""
+        with self._lock:
+            if self.ended and not grant.ended:
+                grant.cut(self.ended)
+            husk = grant.part(None if self.ended else self._dead)
+            gone = self._cupboard(husk) if husk is not None else grant.husk
+        if not grant.ended:
+            self._say(grant.release(broken=broken))
+        if gone is not None:
+            self._say(SessionRequest(discard=Discard(husks=[gone.number])))
+
+    def _say(self, request: SessionRequest) -> None:
+        """Tell the service; one that is not there any more knows less, and takes all back."""
+        with suppress(ServiceUnavailable):
+            self._tell(request)
+
+    # -- husks ---------------------------------------------------------------------------------
+
+    def take_husk(self, tenant: str) -> Husk | None:
+        """A husk for a connection of *tenant*, or None."""
+        with self._lock:
+            husk = self._husks.take(tenant)
+        if husk is not None and not husk.is_usable():
+            self.drop_husk(husk)
+            return None
+        return husk
+
+    def keep_husk(self, husk: Husk) -> None:
+        """The *husk* was not filled. Does not block."""
+        with self._lock:
+            gone = self._cupboard(husk)
+        if gone is not None:
+            self._say(SessionRequest(discard=Discard(husks=[gone.number])))
+
+    def drop_husk(self, husk: Husk) -> None:
+        """The *husk* was not filled, and cannot be. Does not block."""
+        husk.close()
+        self._say(SessionRequest(discard=Discard(husks=[husk.number])))
+
+    def _cupboard(self, husk: Husk) -> Husk | None:
+        """Keep an empty *husk*; return the one that is closed in exchange, or None."""
+        gone = husk if self.ended else self._husks.keep(husk)
+        if gone is not None:
+            gone.close()
+        return gone
+
+    # -- what the service wants ----------------------------------------------------------------
+
+    def recall(self, tenant: str, quiet: float) -> None:
+        """Give parked leases back, of all tenants if *tenant* is empty; park none for a while."""
+        self._counters.recalls += 1
+        with self._lock:
+            now = monotonic()
+            self._quiet = {name: until for name, until in self._quiet.items() if until > now}
+            self._quiet[tenant] = now + quiet
+            grants = self._unpark_all(lambda grant: not tenant or grant.tenant == tenant)
+        for grant in grants:
+            self._return(grant, broken=False)
+
+    def drain(self, lease_id: str) -> str:
+        """The service wants a lease back (empty: all): do not park it. Return its tenant."""
+        with self._lock:
+            wanted = self._lent.get(lease_id)
+            if wanted is not None:
+                wanted.is_wanted = True
+            elif not lease_id:
+                self._is_draining = True
+            grants = self._unpark_all(lambda grant: not lease_id or grant.lease_id == lease_id)
+        for grant in grants:
+            self._return(grant, broken=False)
+        return next((grant.tenant for grant in (wanted, *grants) if grant and lease_id), "")
+
+    def end_lease(self, lease_id: str, reason: str) -> None:
+        """The service has ended a lease. Its holder's next use of it fails."""
+        with self._lock:
+            lent = self._lent.get(lease_id)
+            grants = self._unpark_all(lambda grant: grant.lease_id == lease_id)
+            for grant in grants if lent is None else [lent]:
+                self._counters.ended += 1
+                grant.cut(reason)
+        for grant in grants:
+            self._return(grant, broken=True)
+
+    # -- time ----------------------------------------------------------------------------------
+
+    def expire(self, now: float) -> float:
+        """Give back what has been parked for long enough; return when to come again."""
+        with self._lock:
+            grants = self._unpark_all(lambda grant: grant.due <= now)
+            due = min((grant.due for grant in self._all_parked()), default=inf)
+        for grant in grants:
+            self._return(grant, broken=False)
+        return due
+
+    def end(self, reason: str) -> None:
+        """The session is over: cut what is in use, drop everything else. Does not block."""
+        with self._lock:
+            if self.ended:
+                return
+            self.ended = reason
+            lent = list(self._lent.values())
+            parked = self._unpark_all(lambda grant: True)
+            for grant in (*lent, *parked):
+                grant.cut(reason)
+            for grant in parked:
+                grant.part(None)
+            for husk in self._husks.clear():
+                husk.close()
+            self._dead.close()
+        self._counters.ended += len(lent)
+        if self.on_empty is not None:
+            self.on_empty()
+
+    def disown(self, lock: AbstractContextManager[object]) -> None:
+        """This process is a fork: nothing of this is its own, and nothing is said or ended.
+
+        A thread that is not there any more may have had the lock; *lock* takes its place.
+        """
+        self._lock = lock
+        self.ended = "the session is of the parent process"
+        for grant in (*self._lent.values(), *self._all_parked()):
+            grant.disown(self._dead)
+        for grant in self._unpark_all(lambda grant: True):
+            grant.part(None)
+        for husk in self._husks.clear():
+            husk.close()
+        self._dead.close()
+
+    def _all_parked(self) -> Iterator[Grant]:
+        return (grant for grants in self._parked.values() for grant in grants)
+
+    def _unpark_all(self, is_chosen: Callable[[Grant], bool]) -> list[Grant]:
+        """Take the chosen ones out of those that are parked, the first first."""
+        chosen = sorted((g for g in self._all_parked() if is_chosen(g)), key=lambda g: g.due)
+        for grant in chosen:
+            grants = self._parked[grant.tenant]
+            grants.remove(grant)
+            if not grants:
+                del self._parked[grant.tenant]
+        return chosen

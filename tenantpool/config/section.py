@@ -1,0 +1,26 @@
+"""What all sections of the configuration share."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Section(BaseModel):
+    """A part of the configuration: unknown keys are errors, values cannot change afterwards."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=True
+    )
+
+
+def no_null(value: object) -> object:
+    """A section with nothing under it (``service:``) is an empty one."""
+    return {} if value is None else value
+
+
+def no_nulls(value: object) -> object:
+    """So is each of its entries (``acme:``)."""
+    written = no_null(value)
+    if not isinstance(written, dict):
+        return written
+    return {key: no_null(entry) for key, entry in written.items()}

@@ -1,0 +1,185 @@
+"""The steward of a database: how many connections it has for us, and who else holds some."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from tenantpool.concurrency import AsyncLock
+from tenantpool.config import Settings
+from tenantpool.config.conninfo import join_conninfo
+from tenantpool.config.resolved import PoolSpec
+from tenantpool.core.request import GRANTED
+from tenantpool.errors import ConnectFailed, LeaseEnded, NotAllowed
+from tenantpool.manager.capacity import ATTENDANT, QUERY, capacity_of
+from tenantpool.manager.journal import report
+from tenantpool.pools._async.attendant import AsyncAttendant
+from tenantpool.pools._async.direct import AsyncDirects
+from tenantpool.pools._async.leftovers import end_leftovers
+
+if TYPE_CHECKING:
+    from .lease import AsyncLease
+
+
+class AsyncSteward:
+    """Finds out the capacity; with a *mark*, looks after connections that other processes hold.
+
+    Every connection carries the mark as its ``application_name``, so that those which a crashed
+    predecessor left are known, and ended before anything is lent. One slot of the capacity is
+    kept for the attendant, who does all this and connects only when there is something to do.
+    A mark belongs to one manager at a time: another one takes its backends for leftovers.
+    """
+
+    def __init__(self, name: str, settings: Settings, mark: str | None) -> None:
+        self._name = name
+        self._database = settings.databases[name]
+        self._settings = settings
+        self._mark = mark
+        self._timeout = self._database.close_timeout
+        self._attendant = AsyncAttendant(self._own_params, self._timeout)
+        self._directs = AsyncDirects(self._attendant, mark or "")
+        self._left = 0
+        self._looking = False
+        self.size = 0 if mark else capacity_of(self._database)
+        """Connections for tenants when nothing is left of a predecessor; 0 until it is known."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._name}: {self.size} connections, {self._directs!r}>"
+
+    def params(self, spec: PoolSpec) -> dict[str, str]:
+        """libpq's parameters for a connection of that pool. They hold the password."""
+        params = self._settings.connection_params(spec)
+        if self._mark is None:
+            return params
+        # What is lent to other processes must not be encrypted by libpq, unless it has to.
+        return {"gssencmode": "disable"} | params | {"application_name": self._mark}
+
+    # -- capacity ------------------------------------------------------------------------------
+
+    @property
+    def has_leftovers(self) -> bool:
+        """Whether backends of a predecessor take up capacity. Does not block."""
+        return self._left > 0
+
+    async def learn(self) -> int:
+        """Return how many connections there are for tenants now.
+
+        Ends, with a mark, what a predecessor left; what can't be ended counts against the
+        capacity, and is worth another look later. Blocks, bounded. Raises psycopg.Error, OSError.
+        """
+        try:
+            size = await self._find_size()
+            if self._mark is not None:
+                await self._recover(self._mark)
+        finally:
+            if self._mark is None:
+                await self._attendant.close()
+        self.size = size
+        return max(0, size - self._left)
+
+    async def _find_size(self) -> int:
+        reserved = ATTENDANT if self._mark else 0
+        capacity = capacity_of(self._database)
+        if not capacity:
+            [(limit,)] = await self._attendant.ask(QUERY)
+            capacity = max(1 + reserved, int(limit or 0) - self._database.headroom)
+        return capacity - reserved
+
+    async def _recover(self, mark: str) -> None:
+        before, self._left = self._left, await end_leftovers(self._attendant, mark, self._timeout)
+        if self._left != before:
+            report(
+                logging.WARNING,
+                "backends of a predecessor hold connections",
+                database=self._name,
+                backends=self._left,
+            )
+
+    # -- upkeep --------------------------------------------------------------------------------
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to ``look``. Does not block."""
+        return not self._looking and (self._directs.is_due or self._attendant.is_idle)
+
+    async def look(self) -> None:
+        """End connections that nobody may have, and the attendant's if it is idle. Blocks."""
+        self._looking = True
+        try:
+            if self._directs.is_due and (ended := await self._directs.look()):
+                report(
+                    logging.WARNING,
+                    "connections beside their direct leases were ended",
+                    database=self._name,
+                    backends=ended,
+                )
+            await self._attendant.rest()
+        except (psycopg.Error, OSError) as error:
+            report(logging.WARNING, "no look at direct leases", database=self._name, error=error)
+        finally:
+            self._looking = False
+
+    async def terminate(self, pid: int) -> None:
+        """Tell a backend to end that did not end by itself; it must be there. Blocks, bounded.
+
+        Without a mark there is no connection for it, so nothing is done.
+        """
+        if self._mark is None or not pid:
+            return
+        try:
+            await self._attendant.ask("SELECT pg_catalog.pg_terminate_backend($1)", str(pid))
+        except (psycopg.Error, OSError) as error:
+            report(logging.WARNING, "terminate failed", database=self._name, pid=pid, error=error)
+
+    async def close(self) -> None:
+        """Disconnect. Blocks until the attendant's backend is gone; bounded."""
+        await self._attendant.close()
+
+    # -- direct leases -------------------------------------------------------------------------
+
+    async def make_direct(self, lease: AsyncLease, lock: AsyncLock) -> str:
+        """Let the worker connect by itself; see ``AsyncShell.make_direct``."""
+        link = lease.link
+        if link is None or lease.slot is None:
+            raise LeaseEnded(f"{lease.tenant.name}: the lease has ended")
+        await self._check_login(lease, link.conn.info.user)
+        with lock:
+            slot = lease.slot
+            if slot is None:
+                raise LeaseEnded(f"{lease.tenant.name}: the lease was revoked")
+            slot.connection = lease.link = direct = self._directs.make(link)
+            lease.wipe = True
+        if not await direct.make_room(self._timeout):
+            raise ConnectFailed(
+                lease.tenant.name, "its connection does not make room", database=self._name
+            )
+        if lease.state != GRANTED:
+            raise LeaseEnded(f"{lease.tenant.name}: the lease was revoked")
+        spec = self._settings.tenant(lease.tenant.name)
+        pool = spec.pool._replace(startup=(*spec.pool.startup, *spec.session))
+        return join_conninfo(self.params(pool) | {"application_name": direct.name})
+
+    async def _check_login(self, lease: AsyncLease, login: str) -> None:
+        if self._mark is None:
+            raise NotAllowed("a manager without a mark lends nothing directly")
+        try:
+            may_end = await self._directs.may_end(login)
+        except (psycopg.Error, OSError) as error:
+            raise ConnectFailed(
+                lease.tenant.name,
+                "the database could not be asked whether a direct lease could be ended",
+                database=self._name,
+                cause=error,
+            ) from error
+        if not may_end:
+            raise NotAllowed(
+                f"{lease.tenant.name}: connections of {login} can't be lent directly, as the login "
+                f"of database {self._name} may not end them: grant it pg_signal_backend"
+            )
+
+    def _own_params(self) -> dict[str, str]:
+        params = self.params(PoolSpec(self._name, ""))
+        name = {"application_name": f"{self._mark} attendant"} if self._mark else {}
+        return params | name

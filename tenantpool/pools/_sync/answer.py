@@ -1,0 +1,35 @@
+# Generated from ../_async/answer.py by tools/generate_sync.py: do not edit.
+"""Reading an answer with libpq alone, in bounded time."""
+
+from __future__ import annotations
+
+import select
+from time import monotonic
+
+from psycopg import OperationalError
+from psycopg.pq.abc import PGconn, PGresult
+
+
+def answer(pgconn: PGconn, deadline: float, most: int) -> list[PGresult]:
+    """The results of what was sent, until the server is ready again; or one more than *most*.
+
+    Blocks until *deadline* (of ``monotonic``) at the latest. Raises psycopg.OperationalError if
+    the connection breaks, or is of no use as there was no answer in time.
+    """
+    results: list[PGresult] = []
+    while len(results) <= most:  # a COPY would never end
+        while pgconn.is_busy():
+            if not _readable(pgconn.socket, deadline - monotonic()):
+                raise OperationalError("no answer in time")
+            pgconn.consume_input()  # sends, too, what may be left of the question
+        if (result := pgconn.get_result()) is None:
+            break
+        results.append(result)
+    return results
+
+
+def _readable(descriptor: int, timeout: float) -> bool:
+    """Wait until there is something to read; return whether that was within *timeout* seconds."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(max(0.0, timeout) * 1000))

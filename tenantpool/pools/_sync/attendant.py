@@ -1,0 +1,112 @@
+# Generated from ../_async/attendant.py by tools/generate_sync.py: do not edit.
+"""A connection of tenantpool's own, that looks after what others hold on a server."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from time import monotonic
+from typing import Any
+
+import psycopg
+from psycopg import Connection, OperationalError
+from psycopg.errors import error_from_result
+from psycopg.pq import ExecStatus
+
+from tenantpool.pools.watch import watched
+
+from .answer import answer
+from .witness import Witness
+
+_IDLE = 3.0
+"""Seconds for which it stays when there is nothing to do."""
+
+Row = tuple[str | None, ...]
+
+
+class Attendant:
+    """Connects when it is asked, and answers one at a time.
+
+    There is never more than one backend of it, also while one ends. Whoever keeps it says
+    ``rest`` from time to time, and ``close`` in the end.
+    """
+
+    def __init__(self, params: Callable[[], Mapping[str, str]], timeout: float) -> None:
+        self._params = params
+        self._timeout = timeout
+        self._lock = threading.Lock()
+        self._conn: Connection[Any] | None = None
+        self._witness = Witness()
+        self._used_at = 0.0
+
+    def __repr__(self) -> str:
+        state = "connected" if self._conn is not None else "not connected"
+        return f"<{type(self).__name__} {state}>"
+
+    def ask(self, query: str, *values: str | None) -> list[Row]:
+        """Run one statement with the *values* of ``$1`` and so on; return its rows, as text.
+
+        Blocks for those before, a connect and a round trip; both are bounded. A connection that
+        was lost since the last time is replaced. Raises psycopg.Error.
+        """
+        with self._lock:
+            had_one = self._conn is not None
+            try:
+                return self._ask(query, values)
+            except OperationalError:
+                self._part()
+                if not had_one:
+                    raise
+            except psycopg.Error:
+                raise
+            except BaseException:
+                self._part()  # the answer is still to come
+                raise
+            return self._ask(query, values)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it is connected, and had nothing to do for a while. Does not block."""
+        return self._conn is not None and monotonic() - self._used_at > _IDLE
+
+    def rest(self) -> None:
+        """Disconnect if it is idle. Blocks until the backend is gone; bounded."""
+        with self._lock:
+            if self.is_idle:
+                self._part()
+
+    def close(self) -> None:
+        """Disconnect. Blocks until the backend is gone; bounded."""
+        with self._lock:
+            self._part()
+            self._witness.close()
+
+    def _ask(self, query: str, values: tuple[str | None, ...]) -> list[Row]:
+        conn = self._conn or self._connect()
+        params = [None if value is None else value.encode() for value in values]
+        conn.pgconn.send_query_params(query.encode(), params)
+        (result,) = answer(conn.pgconn, monotonic() + self._timeout, 1)
+        self._used_at = monotonic()
+        if result.status != ExecStatus.TUPLES_OK:
+            raise error_from_result(result)
+        cells = range(result.nfields)
+        return [
+            tuple([_text(result.get_value(row, n)) for n in cells]) for row in range(result.ntuples)
+        ]
+
+    def _connect(self) -> Connection[Any]:
+        if not self._witness.wait_until_gone(self._timeout):
+            raise OperationalError("the backend of the attendant before does not end")
+        with self._witness.watching():
+            self._conn = watched(Connection).connect(**self._params())
+        return self._conn
+
+    def _part(self) -> None:
+        conn, self._conn = self._conn, None
+        if conn is not None:
+            conn.close()
+        self._witness.wait_until_gone(self._timeout)
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("utf-8", "replace")

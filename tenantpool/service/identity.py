@@ -1,0 +1,156 @@
+"""Who asks, and what they may do."""
+
+from __future__ import annotations
+
+import hmac
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from fnmatch import translate
+from hashlib import sha256
+
+from tenantpool.config.service import IdentityRule, Service
+from tenantpool.errors import NotAuthenticated
+
+_NOTHING = re.compile(r"(?!)")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Somebody who may use the service. It knows no secret."""
+
+    name: str
+    can_lease: bool = True
+    """Whether it may lease at all; ``may_lease`` says whose connections."""
+    may_administer: bool = False
+    may_direct: bool = False
+    """Whether it may get a database's password."""
+    max_leases: int | None = None
+    max_sessions: int | None = None
+    tenants: re.Pattern[str] = field(default=_NOTHING, repr=False)
+
+    def may_lease(self, tenant: str) -> bool:
+        """Whether it may lease connections of *tenant*."""
+        return self.can_lease and self.tenants.fullmatch(tenant) is not None
+
+
+class Guard:
+    """Tells who asks, by a token, a client certificate or the user of this host that asks.
+
+    A token that is shown must be right: nothing else is tried then. Without any identity in the
+    configuration there is one, ``local``: the service's own user and root, on this host.
+    """
+
+    def __init__(self, service: Service) -> None:
+        rules = service.identities
+        identities = {name: _identity(name, rule) for name, rule in rules.items()}
+        self._tokens = [
+            (_digest(token), identities[name])
+            for name, rule in rules.items()
+            for token in rule.all_tokens()
+        ]
+        self._certificates = [
+            (re.compile(translate(_spelled(pattern))), identities[name])
+            for name, rule in rules.items()
+            for pattern in rule.certificates
+        ]
+        self._uids = {uid: identities[name] for name, rule in rules.items() for uid in rule.uids}
+        everything = _any_of(["*"])
+        self._local = Identity("local", may_administer=True, may_direct=True, tenants=everything)
+        self._takes_locals = not rules
+        self._everybody = (
+            Identity("everybody", tenants=everything) if service.open_to_everybody else None
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"<{type(self).__name__} {len(self._tokens)} tokens, "
+            f"{len(self._certificates)} certificates, {len(self._uids)} users>"
+        )
+
+    @property
+    def is_private(self) -> bool:
+        """Whether all whom it may know on this host are the service's own user and root."""
+        own = {os.geteuid(), 0}
+        return not self._tokens and self._uids.keys() <= own and self._everybody is None
+
+    @property
+    def knows_certificates(self) -> bool:
+        """Whether anybody is known by a client certificate."""
+        return bool(self._certificates)
+
+    def on_unix(self, uid: int | None, token: str = "") -> Identity:
+        """Who the user *uid* of this host is (None: not known). Raises NotAuthenticated."""
+        if token:
+            return self._by_token(token)
+        if uid is not None and uid in self._uids:
+            return self._uids[uid]
+        if self._takes_locals and uid in (os.geteuid(), 0):
+            return self._local
+        return self._stranger(f"user {uid} of this host" if uid is not None else "")
+
+    def on_tcp(
+        self, *, is_loopback: bool, token: str = "", certificate: Iterable[str] = ()
+    ) -> Identity:
+        """Who has connected over TCP. Raises NotAuthenticated.
+
+        *certificate* are the names in the client's certificate: ``CN=...``, ``DNS:...`` and
+        ``URI:...``. It must have been verified.
+        """
+        if token:
+            return self._by_token(token)
+        names = [_spelled(name) for name in certificate]
+        for pattern, identity in self._certificates:
+            if any(pattern.fullmatch(name) for name in names):
+                return identity
+        if self._takes_locals and is_loopback:
+            return self._local
+        return self._stranger(f"a client with the certificate {', '.join(names)}" if names else "")
+
+    def _by_token(self, token: str) -> Identity:
+        """All are compared, each in constant time: how long it takes tells nothing of any."""
+        digest = _digest(token)
+        found = [who for known, who in self._tokens if hmac.compare_digest(known, digest)]
+        if not found:
+            raise NotAuthenticated("the token is not known here")
+        return found[0]
+
+    def _stranger(self, who: str) -> Identity:
+        if self._everybody is not None:
+            return self._everybody
+        known = f"{who} is not known here" if who else "it is not known who asks"
+        raise NotAuthenticated(f"{known}; {', '.join(self._ways()) or 'come from this host'}")
+
+    def _ways(self) -> Iterator[str]:
+        if self._tokens:
+            yield "send authorization: Bearer <token>"
+        if self._certificates:
+            yield "show a client certificate"
+
+
+def _identity(name: str, rule: IdentityRule) -> Identity:
+    return Identity(
+        name,
+        can_lease=rule.lease,
+        may_administer=rule.administer,
+        may_direct=rule.direct,
+        max_leases=rule.max_leases,
+        max_sessions=rule.max_sessions,
+        tenants=_any_of(rule.tenants),
+    )
+
+
+def _any_of(patterns: list[str]) -> re.Pattern[str]:
+    return re.compile("|".join(map(translate, patterns))) if patterns else _NOTHING
+
+
+def _spelled(name: str) -> str:
+    """A name in a certificate as it is compared: domains have no capitals."""
+    if name.startswith("spiffe://"):
+        return f"URI:{name}"
+    return name.lower().replace("dns:", "DNS:", 1) if name.startswith("DNS:") else name
+
+
+def _digest(token: str) -> bytes:
+    return sha256(token.encode(errors="surrogateescape")).digest()

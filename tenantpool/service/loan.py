@@ -1,0 +1,135 @@
+"""A loan: a lease of the manager, held by another process."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from google.protobuf.duration_pb2 import Duration
+
+from tenantpool.core.request import REVOKED
+from tenantpool.core.tenant import Tenant
+from tenantpool.core.tenure import Tenure
+from tenantpool.manager._async.lease import AsyncLease
+from tenantpool.manager._async.shell import AsyncShell
+from tenantpool.pools._async.link import AsyncLink
+from tenantpool.v1.lease_pb2 import (
+    DELIVERY_UNSPECIFIED,
+    Delivery,
+    DirectWay,
+    GatewayWay,
+    HandOffWay,
+    Lease,
+)
+
+if TYPE_CHECKING:
+    from tenantpool.gateway.exchange import Plug
+
+    from .desk import Desk
+    from .identity import Identity
+    from .worker import Worker
+
+
+class Loan(AsyncLease):
+    """A lease that travels: to whom, how its connection is reached, and how long it lives."""
+
+    __slots__ = (
+        "cancel_key",
+        "cancels",
+        "delivery",
+        "desk",
+        "husk",
+        "identity",
+        "is_healthy",
+        "lease_id",
+        "parameters",
+        "plug",
+        "purpose",
+        "tenure",
+        "ticket_is_valid",
+        "token",
+        "way",
+        "worker",
+    )
+
+    def __init__(
+        self,
+        desk: Desk,
+        shell: AsyncShell,
+        tenant: Tenant,
+        *,
+        timeout: float | None,
+        priority: int,
+        identity: Identity,
+        worker: Worker | None,
+        purpose: str,
+    ) -> None:
+        super().__init__(shell, tenant, timeout, priority)
+        self.desk = desk
+        self.identity = identity
+        self.worker = worker
+        self.purpose = purpose
+        self.lease_id = ""
+        self.token = 0
+        self.tenure: Tenure | None = None
+        self.delivery: Delivery = DELIVERY_UNSPECIFIED
+        self.way: GatewayWay | HandOffWay | DirectWay | None = None
+        self.ticket_is_valid = False
+        self.plug: Plug | None = None
+        self.husk = 0
+        self.is_healthy = True
+        """How it came back, while ``cancels`` are still under way."""
+        self.cancels = 0
+        """Cancels under way: the connection is not lent on before they have arrived."""
+        self.cancel_key: tuple[int, int] = (0, 0)
+        self.parameters: Mapping[str, str] = {}
+
+    def _note_caller(self) -> None:
+        """Its holder is another process."""
+
+    @property
+    def holder(self) -> str:
+        """The worker, or the identity that took it, and what for."""
+        who = self.worker.name if self.worker is not None else self.identity.name
+        return f"{who}: {self.purpose}" if self.purpose else who
+
+    def answer(self) -> None:
+        """Granted, refused or revoked."""
+        if self.state == REVOKED:
+            self.desk.lost(self)
+        else:
+            super().answer()
+
+    @property
+    def connected(self) -> AsyncLink:
+        """Its connection; only while it is granted."""
+        assert self.link is not None
+        return self.link
+
+    @property
+    def backend(self) -> socket.socket:
+        """The backend's socket, non-blocking: to be duplicated by whoever keeps it."""
+        return self.connected.socket
+
+    def grant(self, ttl: float | None, confirm_within: float | None) -> Lease:
+        """The lease as the wire says it; None: as long as its session, and counts as used."""
+        lease = Lease(lease_id=self.lease_id, fencing_token=self.token)
+        if ttl is not None:
+            lease.ttl.CopyFrom(seconds(ttl))
+        if confirm_within is not None:
+            lease.confirm_within.CopyFrom(seconds(confirm_within))
+        match self.way:
+            case GatewayWay():
+                lease.gateway.CopyFrom(self.way)
+            case HandOffWay():
+                lease.hand_off.CopyFrom(self.way)
+            case DirectWay():
+                lease.direct.CopyFrom(self.way)
+        return lease
+
+
+def seconds(value: float) -> Duration:
+    """*value* seconds as the wire says it."""
+    nanos = round(value * 1e9)
+    return Duration(seconds=nanos // 1_000_000_000, nanos=nanos % 1_000_000_000)

@@ -1,0 +1,117 @@
+"""The whole service: the manager, and everything through which others reach it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tenantpool.gateway.listener import Gateway
+
+from tenantpool.config import Settings
+from tenantpool.config.service import AUTO
+from tenantpool.errors import NotAuthenticated
+from tenantpool.manager._async.manager import AsyncManager
+from tenantpool.v1.lease_pb2 import GatewayAddress
+
+from .channel import NAME as CHANNEL_SOCKET
+from .channel import ChannelServer
+from .desk import Desk
+from .folder import Folder, default_folder
+from .identity import Guard
+from .rpc_server import RpcServer
+from .tls import Certificates
+
+_WILDCARDS = {"0.0.0.0", "::", "*"}
+
+
+class Server:
+    """Lends connections to other processes, from ``start`` to ``stop``.
+
+    Belongs to the event loop that started it. *config* is the file that the settings came from,
+    for the calls that look at it again.
+    """
+
+    def __init__(self, settings: Settings, config: Path | None = None) -> None:
+        """Check what can be checked. Raises ConfigError; nothing is opened."""
+        rules = settings.service
+        self.settings = settings
+        self.guard = Guard(rules)
+        self.manager = AsyncManager(settings, mark=f"tenantpool/{rules.name}")
+        self.desk = Desk(self.manager, rules)
+        certificates = Certificates(rules.tls) if rules.tls is not None else None
+        path = default_folder() if rules.folder == AUTO else rules.folder
+        self.folder = Folder(Path(path)) if path is not None else None
+        self.rpc = RpcServer(self.desk, self.manager, self.guard, certificates, config)
+        self.gateway = Gateway(
+            self.desk.switchboard,
+            tls=certificates.context if certificates is not None else None,
+            admits=self._admits,
+            startup_timeout=rules.startup_timeout,
+            max_startups=rules.max_startups,
+        )
+        self._channels: ChannelServer | None = None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.desk!r}>"
+
+    async def start(self) -> None:
+        """Listen everywhere, and lend.
+
+        Blocks until backends of a crashed predecessor are gone, as far as that takes to know the
+        capacity. Raises ConfigError if an address cannot be had; nothing is left open then.
+        """
+        try:
+            if self.folder is not None:
+                self.folder.claim()
+            await self.manager.open()
+            self.desk.start()
+            await self._listen()
+        except BaseException:
+            await self.stop(0.0)
+            raise
+
+    async def stop(self, grace: float | None = None) -> int:
+        """Take no new leases, tell everybody, wait *grace* seconds, then end what is left.
+
+        *grace* is ``drain_grace`` by default. Return how many leases were not given back in time.
+        Blocks until every backend is gone.
+        """
+        if grace is None:
+            grace = self.settings.service.drain_grace
+        await self.rpc.refuse()
+        late = await self.desk.close(grace)
+        if self._channels is not None:
+            self._channels.close()
+        await self.gateway.close()
+        await self.rpc.stop()
+        await self.manager.close(0.0)
+        if self.folder is not None:
+            self.folder.release()
+        return late
+
+    async def _listen(self) -> None:
+        rules = self.settings.service
+        gateways = self.desk.switchboard.gateways
+        if self.folder is not None:
+            path = self.folder.path
+            self._channels = ChannelServer(self.desk, path / CHANNEL_SOCKET, self.guard.on_unix)
+            self._channels.start()
+            port = await self.gateway.listen_unix(path, rules.gateway_port)
+            gateways.append(GatewayAddress(host=str(path), port=port))
+        for host in rules.listen:
+            port = await self.gateway.listen_tcp(host, rules.gateway_port)
+            gateways.append(GatewayAddress(host="" if host in _WILDCARDS else host, port=port))
+        await self.rpc.start(rules.listen, rules.grpc_port, self.folder and self.folder.path)
+
+    def _admits(self, uid: int) -> bool:
+        """Whether that user of this host may come to the gateway's Unix socket at all.
+
+        What it may do there is what its ticket or pass says.
+        """
+        if uid in (0, os.geteuid()):
+            return True
+        try:
+            self.guard.on_unix(uid)
+        except NotAuthenticated:
+            return bool(self.settings.service.identities)
+        return True

@@ -1,0 +1,104 @@
+"""What administrators see: tenants, databases and leases as messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from time import monotonic
+
+from tenantpool.config import Settings, TenantSpec
+from tenantpool.errors import BadRequest
+from tenantpool.manager.stats import DatabaseStats, TenantStats
+from tenantpool.v1.admin_service_pb2 import DatabaseState, LeaseState, Tenant
+from tenantpool.v1.lease_pb2 import DELIVERY_DIRECT, DELIVERY_GATEWAY, DELIVERY_HAND_OFF
+
+from .loan import Loan, seconds
+
+_PAGE = 100
+_LONGEST_PAGE = 1000
+
+_DELIVERIES = {
+    DELIVERY_GATEWAY: "gateway",
+    DELIVERY_HAND_OFF: "hand-off",
+    DELIVERY_DIRECT: "direct",
+}
+
+
+def page(names: Iterable[str], prefix: str, size: int, token: str) -> tuple[list[str], str]:
+    """The *names* of one page, and the token of the next; empty: this is the last."""
+    if size > _LONGEST_PAGE:
+        raise BadRequest(f"page_size is more than {_LONGEST_PAGE}")
+    size = size or _PAGE
+    rest = sorted(name for name in names if name > token and name.startswith(prefix))
+    return rest[:size], rest[size - 1] if len(rest) > size else ""
+
+
+def tenant_view(settings: Settings) -> Callable[[str, TenantStats | None], Tenant]:
+    """Makes messages of tenants, of those too that were not asked for yet (stats None)."""
+
+    def view(name: str, stats: TenantStats | None) -> Tenant:
+        spec = settings.tenant(name)
+        return _asked(spec, stats) if stats is not None else _silent(spec)
+
+    return view
+
+
+def _silent(spec: TenantSpec) -> Tenant:
+    return Tenant(
+        name=spec.name,
+        tier=spec.limits.tier,
+        database=spec.pool.database,
+        cap=spec.limits.cap,
+        weight=spec.limits.weight,
+        guarantee=spec.limits.guarantee,
+        breaker="closed",
+    )
+
+
+def _asked(spec: TenantSpec, stats: TenantStats) -> Tenant:
+    tenant = _silent(spec)
+    tenant.pool = stats.pool
+    tenant.in_use = stats.in_use
+    tenant.waiting = stats.waiting
+    tenant.leases = stats.leases
+    tenant.refused.update(stats.refused)
+    tenant.breaker = stats.breaker
+    tenant.draining = stats.draining
+    return tenant
+
+
+def database_view(stats: DatabaseStats) -> DatabaseState:
+    """A database as a message."""
+    slots = {
+        "opening": stats.opening,
+        "idle": stats.idle,
+        "in use": stats.in_use,
+        "resetting": stats.resetting,
+        "closing": stats.closing,
+    }
+    return DatabaseState(
+        name=stats.name,
+        capacity=stats.capacity,
+        used=stats.used,
+        slots=slots,
+        waiting=stats.waiting,
+        breaker=stats.breaker,
+    )
+
+
+def lease_view(loan: Loan) -> LeaseState:
+    """A lease as a message."""
+    tenure = loan.tenure
+    assert tenure is not None
+    ends_at = tenure.ends_at
+    if tenure.attendance is not None:
+        ends_at = min(ends_at, tenure.attendance.ends_at)
+    return LeaseState(
+        lease_id=loan.lease_id,
+        tenant=loan.tenant.name,
+        identity=loan.identity.name,
+        holder=loan.holder,
+        delivery=_DELIVERIES.get(loan.delivery, ""),
+        held=seconds(loan.held),
+        expires_in=seconds(max(0.0, ends_at - monotonic())),
+        backend_pid=loan.connected.conn.info.backend_pid if loan.link is not None else 0,
+    )

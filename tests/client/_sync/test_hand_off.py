@@ -1,0 +1,280 @@
+# Generated from ../_async/test_hand_off.py by tools/generate_sync.py: do not edit.
+"""The traps of handing over a socket, each by its name on the page about hand-offs."""
+
+from __future__ import annotations
+
+import os
+import select
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.pq import ExecStatus
+
+from tenantpool.client import shelf
+from tests.client._sync.helpers import (
+    Background,
+    Client,
+    Oops,
+    OpenClient,
+    raises,
+    wait_until,
+)
+from tests.client.fake import FakeService
+from tests.support.servers import on_latest
+
+pytestmark = on_latest
+
+
+def pid_of(conn: psycopg.Connection[Any]) -> int:
+    row = (conn.execute("select pg_backend_pid()")).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def returned(fake: FakeService, number: int = 1) -> list[Any]:
+    """The first releases that were said, when there are as many."""
+    wait_until(lambda: len(fake.heard("release")) >= number and not fake.loans)
+    return fake.heard("release")
+
+
+def test_terminate_does_not_reach_the_backend(client: Client, fake: FakeService):
+    pids = set()
+    for number in range(3):
+        with client.connection("a") as conn:
+            pids.add(pid_of(conn))
+        returned(fake, number + 1)
+    client.close()
+    assert len(pids) == 1
+    (idle,) = fake.idle
+    assert idle.execute("select pg_backend_pid()").fetchone() == (*pids,)
+
+
+def test_closing_the_connection_does_not_end_the_backend(client: Client, fake: FakeService):
+    conn = client.acquire("a")
+    pid = pid_of(conn)
+    conn.close()
+    returned(fake)
+    assert fake.idle[0].execute("select pg_backend_pid()").fetchone() == (pid,)
+
+
+def test_prepared_statements_are_forgotten(open_client: OpenClient, fake: FakeService):
+    client = open_client(kwargs={"autocommit": True, "prepare_threshold": 0})
+    for number in range(3):
+        with client.connection("a") as conn:
+            for value in range(3):
+                cursor = conn.execute("select %s::int", [value])
+                assert cursor.fetchone() == (value,)
+        returned(fake, number + 1)
+    assert client.stats().hand_overs == 2
+
+
+def test_a_statement_is_cancelled_through_the_service(client: Client, fake: FakeService):
+    for number in range(2):  # in a new husk, and in one that is filled again
+        with client.connection("a") as conn:
+            sleep = Background(conn.execute, "select pg_sleep(600)")
+            (loan,) = fake.loans.values()
+            wait_until(lambda conn=conn: conn._should_cancel())
+            wait_until(lambda loan=loan: _is_running(fake, loan.conn.info.backend_pid))
+            conn.cancel_safe(timeout=10)
+            with pytest.raises(psycopg.errors.QueryCanceled):
+                sleep.result()
+            assert (conn.execute("select 1")).fetchone() == (1,)
+        returned(fake, number + 1)
+    assert client.stats().hand_overs == 1
+
+
+def _is_running(fake: FakeService, pid: int) -> bool:
+    with psycopg.connect(fake.conninfo) as conn:
+        query = "select 1 from pg_stat_activity where pid = %s and wait_event = 'PgSleep'"
+        return conn.execute(query, [pid]).fetchone() is not None
+
+
+@pytest.mark.parametrize("setting", ["client_encoding = latin1", "timezone = 'Asia/Tokyo'"])
+def test_a_husk_that_remembers_another_session_is_dropped(
+    setting: str, client: Client, fake: FakeService
+):
+    with client.connection("a") as conn:
+        conn.execute(f"set {setting}")
+    (release,) = returned(fake)
+    assert not release.broken
+    assert client.stats().husks == 0
+    wait_until(lambda: fake.heard("discard"))
+    with client.connection("a") as conn:
+        assert conn.info.encoding == "utf-8"
+        assert (conn.execute("select 'ü€'")).fetchone() == ("ü€",)
+
+
+def test_a_setting_that_was_undone_does_not_cost_the_husk(client: Client, fake: FakeService):
+    with client.connection("a") as conn:
+        conn.execute("set timezone = 'Asia/Tokyo'")
+        conn.execute("reset timezone")
+    returned(fake)
+    assert client.stats().husks == 1
+
+
+def test_handlers_are_not_carried_over(client: Client, fake: FakeService):
+    notices: list[Any] = []
+    with client.connection("a") as conn:
+        conn.add_notice_handler(notices.append)
+        conn.add_notify_handler(notices.append)
+    with client.connection("a") as conn:
+        conn.execute("do $$ begin raise notice 'for nobody'; end $$")
+        conn.execute("listen c")
+        conn.execute("notify c")
+        conn.execute("unlisten c")
+    assert notices == []
+
+
+def test_a_notification_that_is_left_does_not_reach_the_next(client: Client, fake: FakeService):
+    with client.connection("a") as conn:
+        conn.execute("listen c")
+        with psycopg.connect(fake.conninfo, autocommit=True) as other:
+            other.execute("notify c, 'late'")
+        (loan,) = fake.loans.values()
+        wait_until(lambda: loan is not None and _has_unread(conn.fileno()))
+    returned(fake)
+    assert client.stats().husks == 0
+
+
+def _has_unread(fd: int) -> bool:
+    return bool(select.select([fd], [], [], 0)[0])
+
+
+def test_pipeline_mode_that_is_left_on_breaks_the_lease(client: Client, fake: FakeService):
+    with client.connection("a") as conn:
+        conn.pgconn.enter_pipeline_mode()
+    (release,) = returned(fake)
+    assert release.broken
+    assert client.stats().husks == 0
+
+
+def test_a_pipeline_works(client: Client, fake: FakeService):
+    with client.connection("a") as conn, conn.pipeline():
+        cursors = [conn.execute("select %s::int", [number]) for number in range(10)]
+        rows = [cursor.fetchone() for cursor in cursors]
+    assert rows == [(number,) for number in range(10)]
+    (release,) = returned(fake)
+    assert not release.broken
+
+
+def test_a_copy_works(client: Client, fake: FakeService):
+    with client.connection("a") as conn:
+        conn.execute("create temp table t (x int)")
+        with conn.cursor().copy("copy t from stdin") as copy:
+            for number in range(10_000):
+                copy.write_row([number])
+        rows = 0
+        with conn.cursor().copy("copy t to stdout") as copy:
+            for _ in copy.rows():
+                rows += 1
+    assert rows == 10_000
+    (release,) = returned(fake)
+    assert not release.broken
+
+
+def test_a_copy_that_is_left_breaks_the_lease(client: Client, fake: FakeService):
+    with raises(Oops), client.connection("a") as conn:
+        conn.pgconn.send_query(b"copy (select generate_series(1, 1000000)) to stdout")
+        raise Oops
+    (release,) = returned(fake)
+    assert release.broken
+
+
+def test_a_statement_that_still_runs_breaks_the_lease(client: Client, fake: FakeService):
+    with raises(psycopg.OperationalError), client.connection("a") as conn:
+        conn.pgconn.send_query(b"select pg_sleep(600)")
+    (release,) = returned(fake)
+    assert release.broken
+    assert client.stats().husks == 0
+    with client.connection("a") as conn:
+        assert (conn.execute("select 1")).fetchone() == (1,)
+
+
+def test_a_libpq_object_that_was_closed_breaks_the_lease(client: Client, fake: FakeService):
+    with client.connection("a") as conn:
+        conn.pgconn.finish()
+        other = os.open("/dev/null", os.O_RDONLY)  # may get its number
+    (release,) = returned(fake)
+    assert release.broken
+    os.close(other)
+    with client.connection("a") as conn:
+        assert (conn.execute("select 1")).fetchone() == (1,)
+
+
+def test_a_backend_that_dies_breaks_the_lease(client: Client, fake: FakeService):
+    with raises(psycopg.OperationalError), client.connection("a") as conn:
+        with psycopg.connect(fake.conninfo) as other:
+            other.execute("select pg_terminate_backend(%s)", [pid_of(conn)])
+        conn.execute("select 1")
+    (release,) = returned(fake)
+    assert release.broken
+    with client.connection("a") as conn:
+        assert (conn.execute("select 1")).fetchone() == (1,)
+
+
+def test_what_was_kept_of_a_lease_is_closed(client: Client, fake: FakeService):
+    with client.connection("a") as conn:
+        cursor = conn.execute("select 1")
+    with client.connection("a") as next_conn:
+        assert conn.closed
+        assert not conn.broken
+        for use in (conn.execute, cursor.execute):
+            with pytest.raises(psycopg.Error):
+                use("select 1")
+        with pytest.raises(psycopg.Error):
+            conn.rollback()
+        assert (next_conn.execute("select 1")).fetchone() == (1,)
+
+
+def test_a_libpq_object_that_was_kept_gets_errors(client: Client, fake: FakeService):
+    with client.connection("a") as conn:
+        pgconn = conn.pgconn
+    returned(fake)
+    assert pgconn.exec_(b"select 1").status == ExecStatus.FATAL_ERROR
+    with client.connection("a") as conn:  # not in this husk
+        assert conn.pgconn is not pgconn
+        assert (conn.execute("select 1")).fetchone() == (1,)
+
+
+def test_husks_are_bounded(
+    open_client: OpenClient, fake: FakeService, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(shelf, "_MOST_HUSKS", 3)
+    client = open_client()
+    for number in range(5):
+        with client.connection(f"t{number}"):
+            pass
+    assert client.stats().husks == 3
+    wait_until(lambda: len(fake.heard("discard")) == 2)
+    wait_until(lambda: len(fake.husks) == 3)
+    for number in (4, 3, 2):  # the ones that were used last
+        with client.connection(f"t{number}"):
+            pass
+    assert client.stats().hand_overs == 3
+
+
+def test_descriptors_do_not_leak(client: Client, fake: FakeService):
+    with client.connection("a"):
+        pass
+    returned(fake)
+    before = len(os.listdir("/proc/self/fd"))
+    for number in range(50):
+        with client.connection("a") as conn:
+            conn.execute("select 1")
+            if number % 5 == 0:
+                conn.execute("set timezone = 'Asia/Tokyo'")  # costs the husk
+    returned(fake, 51)
+    wait_until(lambda: len(os.listdir("/proc/self/fd")) <= before)
+
+
+def test_a_program_that_is_started_inherits_nothing(client: Client, fake: FakeService):
+    with client.connection("a") as conn:
+        husk_fd = conn.fileno()
+        assert not os.get_inheritable(husk_fd)
+    with client.connection("a") as conn:
+        assert conn.fileno() == husk_fd
+        assert not os.get_inheritable(husk_fd)
+        assert not os.get_inheritable(conn._pool._grant.leash.fileno())
+    returned(fake, 2)
+    assert not os.get_inheritable(husk_fd)

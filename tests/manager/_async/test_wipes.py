@@ -1,0 +1,48 @@
+"""A lease whose connection was spoken to by somebody else is wiped before it is lent on."""
+
+from __future__ import annotations
+
+import pytest
+
+from tenantpool import AsyncManager
+from tenantpool.embedded import EmbeddedPostgres
+from tests.manager._async.helpers import OpenManager, pid_of
+from tests.manager.support import make_settings
+from tests.pools.frames import converse, query
+from tests.support.servers import on_latest
+
+pytestmark = on_latest
+
+
+@pytest.fixture
+async def manager(
+    postgres: EmbeddedPostgres, database: str, open_manager: OpenManager
+) -> AsyncManager:
+    """A tenant, ``a``, and one connection."""
+    return await open_manager(make_settings(postgres, {"a": {"dbname": database}}, capacity=1))
+
+
+async def test_its_session_is_wiped(manager: AsyncManager):
+    lease = manager.connection("a")
+    async with lease as conn:
+        pid = conn.info.backend_pid
+        assert lease.link is not None
+        converse(lease.link.socket, "set work_mem = '9MB'")
+        lease.wipe = True
+
+    assert (await manager.execute("a", "show work_mem")).fetchone() == ("4MB",)
+    assert await pid_of(manager, "a") == pid
+
+
+@pytest.mark.parametrize("wipe", [False, True])
+async def test_what_it_left_under_way_ends_the_connection(manager: AsyncManager, wipe: bool):
+    lease = manager.connection("a")
+    async with lease as conn:
+        pid = conn.info.backend_pid
+        assert lease.link is not None
+        lease.link.socket.send(query("select pg_sleep(600)"))
+        lease.wipe = True
+        if not wipe:
+            conn.pgconn.finish()
+
+    assert await pid_of(manager, "a") != pid

@@ -1,0 +1,47 @@
+# Generated from ../_async/test_wipes.py by tools/generate_sync.py: do not edit.
+"""A lease whose connection was spoken to by somebody else is wiped before it is lent on."""
+
+from __future__ import annotations
+
+import pytest
+
+from tenantpool import Manager
+from tenantpool.embedded import EmbeddedPostgres
+from tests.manager._sync.helpers import OpenManager, pid_of
+from tests.manager.support import make_settings
+from tests.pools.frames import converse, query
+from tests.support.servers import on_latest
+
+pytestmark = on_latest
+
+
+@pytest.fixture
+def manager(postgres: EmbeddedPostgres, database: str, open_manager: OpenManager) -> Manager:
+    """A tenant, ``a``, and one connection."""
+    return open_manager(make_settings(postgres, {"a": {"dbname": database}}, capacity=1))
+
+
+def test_its_session_is_wiped(manager: Manager):
+    lease = manager.connection("a")
+    with lease as conn:
+        pid = conn.info.backend_pid
+        assert lease.link is not None
+        converse(lease.link.socket, "set work_mem = '9MB'")
+        lease.wipe = True
+
+    assert (manager.execute("a", "show work_mem")).fetchone() == ("4MB",)
+    assert pid_of(manager, "a") == pid
+
+
+@pytest.mark.parametrize("wipe", [False, True])
+def test_what_it_left_under_way_ends_the_connection(manager: Manager, wipe: bool):
+    lease = manager.connection("a")
+    with lease as conn:
+        pid = conn.info.backend_pid
+        assert lease.link is not None
+        lease.link.socket.send(query("select pg_sleep(600)"))
+        lease.wipe = True
+        if not wipe:
+            conn.pgconn.finish()
+
+    assert pid_of(manager, "a") != pid

@@ -1,0 +1,187 @@
+"""A gRPC server on real sockets, with a desk that does what a test says."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import grpc
+from google.rpc.error_details_pb2 import ErrorInfo
+from google.rpc.status_pb2 import Status
+
+from tenantpool.config import Settings
+from tenantpool.core.tenure import GRANTED
+from tenantpool.errors import TenantpoolError
+from tenantpool.manager._async.manager import AsyncManager
+from tenantpool.service.identity import Guard, Identity
+from tenantpool.service.rpc_server import RpcServer
+from tenantpool.service.tls import Certificates
+from tenantpool.status import from_status
+from tenantpool.v1.admin_service_pb2_grpc import AdminServiceStub
+from tenantpool.v1.lease_pb2 import AcquireLeaseRequest, Lease, LeaseRef, Renewal
+from tenantpool.v1.lease_service_pb2_grpc import LeaseServiceStub
+
+TOKEN = "a-token-of-the-worker"
+ADMIN_TOKEN = "a-token-of-the-admin"
+
+
+def settings(service: dict[str, Any] | None = None, **more: object) -> Settings:
+    databases = {"main": {"conninfo": "host=/nowhere", "capacity": 5}}
+    return Settings(databases=databases, service=service or {}, **more)
+
+
+class FakeLoan:
+    """Granted."""
+
+    def __init__(self, tenant: str) -> None:
+        self.lease_id = f"{tenant}/1"
+        self.tenure = SimpleNamespace(state=GRANTED, ttl=30.0)
+
+    def grant(self, ttl: float | None, confirm_within: float | None) -> Lease:
+        lease = Lease(lease_id=self.lease_id)
+        if ttl is not None:
+            lease.ttl.FromNanoseconds(round(ttl * 1e9))
+        if confirm_within is not None:
+            lease.confirm_within.FromNanoseconds(round(confirm_within * 1e9))
+        return lease
+
+
+class FakeDesk:
+    """Does what ``on_acquire`` says, and notes what it is asked for."""
+
+    def __init__(self, made: Settings) -> None:
+        self.rules = made.service
+        self.loans: dict[str, Any] = {}
+        self.sessions = SimpleNamespace(workers={})
+        self.asked: list[tuple[Identity, AcquireLeaseRequest, float | None]] = []
+        self.released: list[tuple[Identity, LeaseRef, bool]] = []
+        self.cancelled = 0
+        self.on_acquire: Callable[[], Awaitable[None]] = _nothing
+
+    async def acquire(
+        self, caller: Identity, wanted: AcquireLeaseRequest, within: float | None = None
+    ) -> FakeLoan:
+        self.asked.append((caller, wanted, within))
+        try:
+            await self.on_acquire()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        return FakeLoan(wanted.tenant)
+
+    def fail(self, error: BaseException) -> None:
+        """Let every acquire raise *error*."""
+
+        async def fail() -> None:
+            raise error
+
+        self.on_acquire = fail
+
+    def block(self) -> None:
+        """Let every acquire wait for ever."""
+        self.on_acquire = asyncio.Event().wait  # type: ignore[assignment]
+
+    def renew(self, identity: Identity, refs: Any, ttl: float | None) -> list[Renewal]:
+        return [Renewal(lease_id=ref.lease_id) for ref in refs]
+
+    def release(self, identity: Identity, ref: LeaseRef, *, broken: bool) -> None:
+        self.released.append((identity, ref, broken))
+
+    def revoke(self, prefix: str, drain_within: float, reason: str) -> int:
+        return len(prefix)
+
+
+async def _nothing() -> None:
+    pass
+
+
+class Service:
+    """A server that runs, and stubs that talk to it."""
+
+    def __init__(self, made: Settings, folder: Path, config: Path | None) -> None:
+        self.settings = made
+        self.folder = folder
+        self.desk = FakeDesk(made)
+        self.manager = AsyncManager(made)
+        self.guard = Guard(made.service)
+        tls = made.service.tls
+        self.certificates = Certificates(tls) if tls is not None else None
+        desk: Any = self.desk
+        self.rpc = RpcServer(desk, self.manager, self.guard, self.certificates, config)
+
+    @property
+    def unix(self) -> str:
+        return self.rpc.addresses[0]
+
+    @property
+    def tcp(self) -> str:
+        return self.rpc.addresses[1]
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Service]:
+        async with self.manager:
+            await self.rpc.start(self.settings.service.listen, 0, self.folder)
+            try:
+                yield self
+            finally:
+                await self.rpc.stop()
+
+
+@asynccontextmanager
+async def running(
+    made: Settings, folder: Path, config: Path | None = None
+) -> AsyncIterator[Service]:
+    async with Service(made, folder, config).running() as service:
+        yield service
+
+
+@asynccontextmanager
+async def channel(
+    target: str, token: str = "", credentials: grpc.ChannelCredentials | None = None
+) -> AsyncIterator[Client]:
+    # Tests end servers and start them again at one address: nothing may be shared or remembered.
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    if credentials is None:
+        made = grpc.aio.insecure_channel(target, options=options)
+    else:
+        # The certificates of the tests are made out to localhost.
+        options.append(("grpc.ssl_target_name_override", "localhost"))  # type: ignore[arg-type]
+        made = grpc.aio.secure_channel(target, credentials, options=options)
+    async with made:
+        yield Client(made, token)
+
+
+class Client:
+    """Stubs that send a token along."""
+
+    def __init__(self, made: grpc.aio.Channel, token: str) -> None:
+        self.channel = made
+        self.leases: Any = LeaseServiceStub(made)  # type: ignore[no-untyped-call]
+        self.admin: Any = AdminServiceStub(made)  # type: ignore[no-untyped-call]
+        self.metadata = (("authorization", f"Bearer {token}"),) if token else ()
+
+    async def acquire(self, tenant: str = "acme", **more: Any) -> Any:
+        request = AcquireLeaseRequest(tenant=tenant)
+        return await self.leases.AcquireLease(request, metadata=self.metadata, **more)
+
+
+def status_of(error: grpc.aio.AioRpcError) -> Status:
+    """The rich status that came with *error*."""
+    trailers = dict(error.trailing_metadata())
+    data = trailers["grpc-status-details-bin"]
+    assert isinstance(data, bytes)
+    return Status.FromString(data)
+
+
+def error_of(error: grpc.aio.AioRpcError) -> TenantpoolError:
+    return from_status(status_of(error))
+
+
+def reason_of(error: grpc.aio.AioRpcError) -> str:
+    info = ErrorInfo()
+    assert status_of(error).details[0].Unpack(info)
+    return info.reason

@@ -1,0 +1,231 @@
+"""What administrators see and do over real gRPC."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import grpc
+import pytest
+
+from tenantpool import errors
+from tenantpool.config import Settings
+from tenantpool.core.tenure import Tenure
+from tenantpool.v1 import admin_service_pb2 as pb
+
+from .support import Client, Service, channel, error_of, reason_of, running, settings
+
+TENANTS: dict[str, object] = {f"t{i}": {} for i in range(5)}
+
+YAML = """\
+databases:
+  main: {conninfo: host=/nowhere password=geheim, capacity: 5}
+service: {folder: null}
+"""
+
+
+@pytest.fixture
+async def service(tmp_path: Path) -> AsyncIterator[Service]:
+    made = settings(tenants={"acme": {"tier": "pro"}, **TENANTS}, template={"enabled": False})
+    async with running(made, tmp_path) as service:
+        yield service
+
+
+async def names(client: Client, **request: Any) -> tuple[list[str], str]:
+    answer = await client.admin.ListTenants(pb.ListTenantsRequest(**request))
+    return [tenant.name for tenant in answer.tenants], answer.next_page_token
+
+
+# -- looking -----------------------------------------------------------------------------------
+
+
+async def test_tenants_come_a_page_at_a_time(client: Client) -> None:
+    first, token = await names(client, page_size=4)
+    assert (first, token) == (["acme", "t0", "t1", "t2"], "t2")
+    assert await names(client, page_size=4, page_token=token) == (["t3", "t4"], "")
+    assert await names(client, prefix="a") == (["acme"], "")
+    assert await names(client, page_size=6) == (["acme", *TENANTS], "")
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await names(client, page_size=1001)
+    assert reason_of(caught.value) == "BAD_REQUEST"
+
+
+async def test_a_tenant_shows_its_limits_before_it_was_ever_asked_for(client: Client) -> None:
+    tenant = (await client.admin.GetTenant(pb.GetTenantRequest(tenant="acme"))).tenant
+    assert (tenant.tier, tenant.database, tenant.cap, tenant.weight) == ("pro", "main", 25, 3)
+    assert (tenant.in_use, tenant.breaker, tenant.draining) == (0, "closed", False)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await client.admin.GetTenant(pb.GetTenantRequest(tenant="nobody"))
+    assert isinstance(error_of(caught.value), errors.UnknownTenant)
+
+
+async def test_what_a_tenant_does_is_counted(service: Service, client: Client) -> None:
+    service.manager.seat("acme")
+    await service.manager.drain("acme", 0)
+    with pytest.raises(errors.Draining):
+        await service.manager.acquire("acme")
+    tenant = (await client.admin.GetTenant(pb.GetTenantRequest(tenant="acme"))).tenant
+    assert (tenant.draining, dict(tenant.refused)) == (True, {"DRAINING": 1})
+    assert tenant.pool
+
+
+async def test_databases_show_their_slots_by_state(client: Client) -> None:
+    (database,) = (await client.admin.ListDatabases(pb.ListDatabasesRequest())).databases
+    assert (database.name, database.capacity, database.used) == ("main", 5, 0)
+    assert set(database.slots) == {"opening", "idle", "in use", "resetting", "closing"}
+
+
+async def test_leases_show_who_holds_them_and_how_long_they_live(
+    service: Service, client: Client
+) -> None:
+    for number in (1, 2):
+        tenure = Tenure(None, 30, None)
+        tenure.ends_at = 0.0
+        loan = SimpleNamespace(
+            lease_id=f"acme/w/{number}",
+            tenant=SimpleNamespace(name="acme"),
+            identity=SimpleNamespace(name="w"),
+            holder="host: report",
+            delivery=1,
+            held=1.5,
+            link=None,
+            tenure=tenure,
+        )
+        service.desk.loans[loan.lease_id] = loan
+    answer = await client.admin.ListLeases(pb.ListLeasesRequest(page_size=1))
+    (lease,) = answer.leases
+    assert (lease.lease_id, lease.identity, lease.holder) == ("acme/w/1", "w", "host: report")
+    assert (lease.delivery, lease.held.ToMilliseconds(), lease.backend_pid) == ("gateway", 1500, 0)
+    assert lease.expires_in.ToMilliseconds() == 0
+    again = pb.ListLeasesRequest(page_token=answer.next_page_token)
+    assert [lease.lease_id for lease in (await client.admin.ListLeases(again)).leases] == [
+        "acme/w/2"
+    ]
+    assert not (await client.admin.ListLeases(pb.ListLeasesRequest(prefix="other/"))).leases
+
+
+async def test_watching_shows_the_state_again_and_again(service: Service, client: Client) -> None:
+    request = pb.WatchRequest()
+    request.interval.FromMilliseconds(100)
+    watch = client.admin.Watch(request)
+    states = aiter(watch)
+    for _ in range(2):
+        state = await anext(states)
+        assert [database.name for database in state.databases] == ["main"]
+    await service.rpc.stop()
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        [state async for state in states]
+    assert reason_of(caught.value) == "DRAINING"
+
+
+async def test_nobody_watches_in_a_hurry(client: Client) -> None:
+    request = pb.WatchRequest()
+    request.interval.FromMilliseconds(99)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await client.admin.Watch(request).read()
+    assert reason_of(caught.value) == "BAD_REQUEST"
+
+
+# -- steering ----------------------------------------------------------------------------------
+
+
+async def test_revoking_names_a_prefix(client: Client) -> None:
+    answer = await client.admin.RevokeLeases(pb.RevokeLeasesRequest(prefix="acme/"))
+    assert answer.revoked == len("acme/")
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await client.admin.RevokeLeases(pb.RevokeLeasesRequest())
+    assert reason_of(caught.value) == "BAD_REQUEST"
+
+
+async def test_a_tenant_is_drained_and_resumed(service: Service, client: Client) -> None:
+    answer = await client.admin.DrainTenant(pb.DrainTenantRequest(tenant="acme"))
+    assert answer.drained
+    assert service.manager.stats().tenants["acme"].draining
+    await client.admin.ResumeTenant(pb.ResumeTenantRequest(tenant="acme"))
+    assert not service.manager.stats().tenants["acme"].draining
+    for call in (
+        client.admin.DrainTenant(pb.DrainTenantRequest(tenant="nobody")),
+        client.admin.ResumeTenant(pb.ResumeTenantRequest(tenant="nobody")),
+    ):
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await call
+        assert reason_of(caught.value) == "UNKNOWN_TENANT"
+
+
+# -- configuration -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def from_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[tuple[Client, Path]]:
+    """A service that was started with a file."""
+    monkeypatch.delenv("TENANTPOOL_CONFIG", raising=False)
+    path = tmp_path / "t.yaml"
+    path.write_text(YAML)
+    async with (
+        running(Settings.load(path), tmp_path, path) as service,
+        channel(service.unix) as client,
+    ):
+        yield client, path
+
+
+async def mistakes(client: Client, yaml: str = "") -> list[tuple[str, str, str]]:
+    answer = await client.admin.ValidateConfig(pb.ValidateConfigRequest(yaml=yaml))
+    return [(mistake.place, mistake.problem, mistake.fix) for mistake in answer.mistakes]
+
+
+async def test_a_configuration_is_checked_without_being_applied(
+    from_file: tuple[Client, Path],
+) -> None:
+    client, path = from_file
+    assert await mistakes(client) == []
+    assert await mistakes(client, YAML) == []
+    wrong = YAML + "default_tier: prp\nsweep_interval: 0\n"
+    found = await mistakes(client, wrong)
+    assert [place for place, _, _ in found] == ["yaml:5: sweep_interval"]
+    (found_one,) = await mistakes(client, YAML + "default_tier: prp\n")
+    assert found_one == ("yaml:4: default_tier", "there is no tier prp", "did you mean pro?")
+    path.write_text(wrong)
+    assert [place for place, _, _ in await mistakes(client)] == [f"{path}:5: sweep_interval"]
+
+
+async def test_reloading_what_has_not_changed_changes_nothing(
+    from_file: tuple[Client, Path],
+) -> None:
+    client, _ = from_file
+    assert list((await client.admin.ReloadConfig(pb.ReloadConfigRequest())).changes) == []
+
+
+async def test_reloading_names_what_would_need_a_restart_and_shows_no_secret(
+    from_file: tuple[Client, Path],
+) -> None:
+    client, path = from_file
+    path.write_text(YAML.replace("geheim", "anders") + "tiers: {pro: {cap: 30}}\n")
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await client.admin.ReloadConfig(pb.ReloadConfigRequest())
+    assert caught.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+    error = error_of(caught.value)
+    assert isinstance(error, errors.ConfigErrors)
+    assert [str(e) for e in error.errors] == [
+        "databases.main.conninfo: was *** and is ***, which needs a restart",
+        "tiers.pro.cap: was 25 and is 30, which needs a restart",
+    ]
+    assert "geheim" not in str(caught.value)
+
+
+async def test_reloading_a_broken_file_says_what_is_broken(from_file: tuple[Client, Path]) -> None:
+    client, path = from_file
+    path.write_text("databases: {main: {conninfo: host=x, capacity: 0}}")
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await client.admin.ReloadConfig(pb.ReloadConfigRequest())
+    assert reason_of(caught.value) == "CONFIG_ERROR"
+    assert "capacity" in str(caught.value.details())
+
+
+async def test_a_service_without_a_file_has_nothing_to_reload(client: Client) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await client.admin.ReloadConfig(pb.ReloadConfigRequest())
+    assert "without a configuration file" in str(caught.value.details())

@@ -1,0 +1,427 @@
+"""What the desk promises of leases, whatever carries the messages."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tenantpool.core.slot import GONE
+from tenantpool.embedded import EmbeddedPostgres
+from tenantpool.errors import (
+    BadRequest,
+    DatabaseLimit,
+    Draining,
+    IdentityLimit,
+    LeaseEnded,
+    NotAllowed,
+    RequestConflict,
+    StaleToken,
+    TenantLimit,
+    UnknownTenant,
+)
+from tenantpool.service.desk import Desk
+from tenantpool.service.identity import Identity
+from tenantpool.service.loan import Loan, seconds
+from tenantpool.v1.lease_pb2 import LeaseRef
+from tests.service.desks import ME, OTHER, Ear, begin, make_settings, open_desk, wanted
+from tests.support.servers import on_latest
+from tests.support.wait import wait_until_async
+
+pytestmark = on_latest
+
+
+@pytest.fixture
+async def desk(postgres: EmbeddedPostgres, database: str) -> AsyncIterator[Desk]:
+    async with open_desk(make_settings(postgres, database)) as desk:
+        yield desk
+
+
+def ref(loan: Loan, token: int = 0) -> LeaseRef:
+    return LeaseRef(lease_id=loan.lease_id, fencing_token=token)
+
+
+def is_there(postgres: EmbeddedPostgres, pid: int) -> bool:
+    return bool(postgres.execute("select from pg_stat_activity where pid = %s", [pid]))
+
+
+# -- acquire ---------------------------------------------------------------------------------------
+
+
+async def test_a_grant_says_how_to_reach_it_and_how_long_it_lives(desk: Desk, database: str):
+    loan = await desk.acquire(ME, wanted(ttl=seconds(12.5)))
+    lease = desk.say(loan)
+    assert lease.lease_id == f"a/me/{lease.fencing_token}"
+    assert lease.ttl == seconds(12.5)
+    assert lease.confirm_within == seconds(12.5)
+    assert (lease.gateway.user, lease.gateway.dbname) == (lease.lease_id, database)
+    assert desk.switchboard.secret_of(lease.lease_id) == lease.gateway.ticket
+
+
+async def test_a_lease_of_a_session_lives_as_long_as_that(desk: Desk):
+    lease = desk.say(await desk.acquire(begin(desk), wanted()))
+    assert not lease.HasField("ttl")
+    assert not lease.HasField("confirm_within")
+
+
+async def test_a_repeated_request_id_gets_the_same_lease(desk: Desk):
+    first = await desk.acquire(ME, wanted(request_id="r1"))
+    assert await desk.acquire(ME, wanted(request_id="r1")) is first
+    assert await desk.acquire(OTHER, wanted(request_id="r1")) is not first
+
+
+async def test_a_repeat_while_the_first_still_waits_joins_it(desk: Desk):
+    held = [await desk.acquire(ME, wanted()) for _ in range(2)]
+    first = asyncio.create_task(desk.acquire(ME, wanted(request_id="r1")))
+    repeat = asyncio.create_task(desk.acquire(ME, wanted(request_id="r1")))
+    await asyncio.sleep(0)
+    desk.release(ME, ref(held[0]))
+    assert await first is await repeat
+
+
+async def test_a_caller_that_hung_up_finds_its_lease_by_the_request_id(desk: Desk):
+    held = [await desk.acquire(ME, wanted()) for _ in range(2)]
+    first = asyncio.create_task(desk.acquire(ME, wanted(request_id="r1")))
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    desk.release(ME, ref(held[0]))
+    await wait_until_async(lambda: len(desk.loans) == 2, what="the grant")
+    repeat = await desk.acquire(ME, wanted(request_id="r1"))
+    assert repeat.lease_id in desk.loans
+
+
+async def test_a_request_id_for_another_request_is_a_conflict(desk: Desk):
+    await desk.acquire(ME, wanted(request_id="r1"))
+    with pytest.raises(RequestConflict, match="'r1' was used for another request"):
+        await desk.acquire(ME, wanted("b", request_id="r1"))
+
+
+async def test_a_request_id_whose_lease_has_ended_says_so(desk: Desk):
+    loan = await desk.acquire(ME, wanted(request_id="r1"))
+    desk.release(ME, ref(loan))
+    with pytest.raises(LeaseEnded, match="the lease of this request_id has ended"):
+        await desk.acquire(ME, wanted(request_id="r1"))
+
+
+async def test_a_refused_request_id_may_be_tried_again(desk: Desk):
+    held = [await desk.acquire(ME, wanted()) for _ in range(2)]
+    with pytest.raises(TenantLimit):
+        await desk.acquire(ME, wanted(request_id="r1", timeout=seconds(0)))
+    desk.release(ME, ref(held[0]))
+    assert await desk.acquire(ME, wanted(request_id="r1", timeout=seconds(0)))
+
+
+async def test_the_answer_comes_before_the_caller_gives_up(desk: Desk):
+    for _ in range(2):
+        await desk.acquire(ME, wanted())
+    with pytest.raises(TenantLimit) as caught:
+        await desk.acquire(ME, wanted(timeout=seconds(60)), within=0.15)
+    assert caught.value.waited < 5.0
+    assert caught.value.holders == {"a": 2}
+
+
+async def test_a_cancelled_request_leaves_nothing(desk: Desk):
+    held = [await desk.acquire(ME, wanted()) for _ in range(2)]
+    waiting = asyncio.create_task(desk.acquire(ME, wanted()))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    for loan in held:
+        desk.release(ME, ref(loan))
+    assert not desk.loans
+    assert desk.taken(ME) == 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"request_id": "x" * 65}, "request_id has more than 64 characters"),
+        ({"purpose": "x" * 129}, "purpose has more than 128 characters"),
+        ({"timeout": seconds(-1)}, "timeout is negative"),
+        ({"ttl": seconds(-1)}, "ttl is negative"),
+    ],
+)
+async def test_what_makes_no_sense_is_refused(desk: Desk, fields, problem: str):
+    with pytest.raises(BadRequest, match=problem):
+        await desk.acquire(ME, wanted(**fields))
+    assert desk.taken(ME) == 0
+
+
+async def test_unknown_tenants_are_refused(desk: Desk):
+    with pytest.raises(UnknownTenant):
+        await desk.acquire(ME, wanted("nobody"))
+    assert desk.taken(ME) == 0
+
+
+async def test_an_identity_gets_only_its_tenants(desk: Desk):
+    import re
+
+    narrow = Identity("narrow", tenants=re.compile("b"))
+    assert await desk.acquire(narrow, wanted("b"))
+    with pytest.raises(NotAllowed, match="narrow may not lease connections of 'a'"):
+        await desk.acquire(narrow, wanted("a"))
+
+
+async def test_an_identity_holds_no_more_leases_than_it_may(desk: Desk):
+    few = Identity("few", tenants=ME.tenants, max_leases=1)
+    loan = await desk.acquire(few, wanted())
+    with pytest.raises(IdentityLimit, match="few may hold 1 leases"):
+        await desk.acquire(few, wanted())
+    desk.release(few, ref(loan))
+    assert await desk.acquire(few, wanted())
+
+
+# -- release and renew -----------------------------------------------------------------------------
+
+
+async def test_a_connection_that_nobody_touched_is_lent_on_as_it_is(desk: Desk):
+    first = await desk.acquire(ME, wanted())
+    pid = first.connected.pid
+    desk.release(ME, ref(first))
+    assert (await desk.acquire(ME, wanted())).connected.pid == pid
+
+
+async def test_releasing_what_has_ended_is_no_error(desk: Desk):
+    loan = await desk.acquire(ME, wanted())
+    desk.release(ME, ref(loan))
+    desk.release(ME, ref(loan))
+    desk.release(ME, LeaseRef(lease_id="never/was/1"))
+
+
+async def test_a_stale_token_ends_nothing(desk: Desk):
+    loan = await desk.acquire(ME, wanted())
+    with pytest.raises(StaleToken):
+        desk.release(ME, ref(loan, loan.token + 1))
+    assert loan.lease_id in desk.loans
+    desk.release(ME, ref(loan, loan.token))
+
+
+async def test_nobody_releases_or_renews_the_leases_of_others(desk: Desk):
+    loan = await desk.acquire(ME, wanted())
+    desk.release(OTHER, ref(loan))
+    assert loan.lease_id in desk.loans
+    (renewal,) = desk.renew(OTHER, [ref(loan)], None)
+    assert renewal.error.reason == "LEASE_EXPIRED"
+
+
+async def test_each_renewal_answers_for_itself(desk: Desk):
+    loan = await desk.acquire(ME, wanted())
+    answers = desk.renew(
+        ME, [ref(loan), LeaseRef(lease_id="x/y/1"), ref(loan, 999)], seconds(7).seconds
+    )
+    assert [answer.error.reason for answer in answers] == ["", "LEASE_EXPIRED", "STALE_TOKEN"]
+    assert answers[0].ttl == seconds(7)
+
+
+async def test_too_many_renewals_at_once_are_refused(desk: Desk):
+    with pytest.raises(BadRequest, match="1001 leases in one request, at most 1000"):
+        desk.renew(ME, [LeaseRef()] * 1001, None)
+
+
+# -- the end ---------------------------------------------------------------------------------------
+
+
+async def test_a_grant_that_nobody_confirms_is_taken_back(
+    postgres: EmbeddedPostgres, database: str
+):
+    async with open_desk(make_settings(postgres, database, confirm_within=0.05)) as desk:
+        loan = await desk.acquire(ME, wanted())
+        await wait_until_async(lambda: not desk.loans, what="the end")
+        assert loan.slot is None
+        assert desk.switchboard.secret_of(loan.lease_id) is None
+
+
+async def test_a_lease_that_runs_out_ends_its_backend_before_its_slot_is_lent_again(
+    postgres: EmbeddedPostgres, database: str
+):
+    settings = make_settings(postgres, database, capacity=1, lease_ttl=0.1, lease_grace=0.05)
+    async with open_desk(settings) as desk:
+        loan = await desk.acquire(ME, wanted())
+        pid = loan.connected.pid
+        await desk.switchboard.dial(loan.lease_id, Unplugged(), {})
+        later = await desk.acquire(ME, wanted())
+        assert later.connected.pid != pid
+        assert not is_there(postgres, pid)
+
+
+async def test_revoke_takes_leases_by_prefix(desk: Desk):
+    ear = Ear()
+    worker = begin(desk, ear)
+    a, b = await desk.acquire(worker, wanted("a")), await desk.acquire(worker, wanted("b"))
+    assert desk.revoke("a/", 0.0, "maintenance") == 1
+    assert list(desk.loans) == [b.lease_id]
+    assert [(n.lease_id, n.reason) for n in ear.of("ended")] == [(a.lease_id, "maintenance")]
+
+
+async def test_revoke_tells_first_and_cuts_later(desk: Desk, postgres: EmbeddedPostgres):
+    ear = Ear()
+    loan = await desk.acquire(begin(desk, ear), wanted())
+    pid = loan.connected.pid
+    await desk.switchboard.dial(loan.lease_id, Unplugged(), {})
+    desk.revoke("", 0.05, "maintenance")
+    (notice,) = ear.of("drain")
+    assert (notice.lease_id, notice.reason) == (loan.lease_id, "maintenance")
+    assert loan.lease_id in desk.loans
+    await wait_until_async(lambda: not desk.loans, what="the cut")
+    await wait_until_async(lambda: not is_there(postgres, pid), what="the end of the backend")
+
+
+async def test_a_tier_with_a_longest_lease_ends_it_for_its_holder_too(
+    postgres: EmbeddedPostgres, database: str
+):
+    settings = make_settings(postgres, database)
+    tiers = {"basic": {"cap": 2, "min_size": 0, "max_lease": 0.1}}
+    settings = type(settings)(
+        databases={"main": {"conninfo": postgres.dsn(), "capacity": 4}},
+        tiers=tiers,
+        tenants={"a": {"dbname": database}},
+        template={"enabled": False},
+        sweep_interval=0.05,
+    )
+    async with open_desk(settings) as desk:
+        ear = Ear()
+        loan = await desk.acquire(begin(desk, ear), wanted())
+        await wait_until_async(lambda: ear.of("ended"), what="the notice")
+        assert ear.of("ended")[0].lease_id == loan.lease_id
+        assert not desk.loans
+
+
+async def test_closing_tells_everybody_and_counts_what_was_not_given_back(
+    postgres: EmbeddedPostgres, database: str
+):
+    ear = Ear()
+    async with open_desk(make_settings(postgres, database)) as desk:
+        worker = begin(desk, ear)
+        kept, returned = [await desk.acquire(worker, wanted()) for _ in range(2)]
+        closing = asyncio.create_task(desk.close(0.2))
+        await asyncio.sleep(0)
+        assert ear.of("drain")[0].reason == "the service is closing"
+        with pytest.raises(Draining):
+            await desk.acquire(worker, wanted())
+        desk.release(ME, ref(returned))
+        assert await closing == 1
+        assert [n.lease_id for n in ear.of("ended")] == [kept.lease_id]
+
+
+async def test_closing_does_not_wait_when_nothing_is_lent(
+    postgres: EmbeddedPostgres, database: str
+):
+    async with open_desk(make_settings(postgres, database)) as desk:
+        assert await desk.close(3600.0) == 0
+
+
+# -- sessions --------------------------------------------------------------------------------------
+
+
+async def test_a_silent_worker_loses_its_leases(postgres: EmbeddedPostgres, database: str):
+    settings = make_settings(postgres, database, session_ttl=0.1, lease_grace=0.05)
+    async with open_desk(settings) as desk:
+        worker = begin(desk)
+        loan = await desk.acquire(worker, wanted())
+        other = await desk.acquire(ME, wanted("b"))
+        await wait_until_async(lambda: loan.lease_id not in desk.loans, what="the lapse")
+        assert list(desk.loans) == [other.lease_id]
+        assert not desk.sessions.workers
+        with pytest.raises(LeaseEnded, match="was not heard of for too long"):
+            desk.sessions.beat(worker)
+
+
+async def test_goodbye_waits_until_its_backends_are_gone(desk: Desk, postgres: EmbeddedPostgres):
+    worker = begin(desk)
+    loan = await desk.acquire(worker, wanted())
+    slot, pid = loan.slot, loan.connected.pid
+    assert slot is not None
+    await desk.switchboard.dial(loan.lease_id, Unplugged(), {})
+    await desk.sessions.leave(worker)
+    assert slot.state == GONE
+    assert not is_there(postgres, pid)
+
+
+async def test_sessions_are_limited_by_identity_and_in_all(
+    postgres: EmbeddedPostgres, database: str
+):
+    async with open_desk(make_settings(postgres, database, max_sessions=2)) as desk:
+        one = Identity("one", tenants=ME.tenants, max_sessions=1)
+        begin(desk, identity=one)
+        with pytest.raises(IdentityLimit, match="one may have 1 sessions"):
+            begin(desk, identity=one)
+        begin(desk)
+        with pytest.raises(IdentityLimit, match="the service takes 2 sessions"):
+            begin(desk)
+
+
+async def test_whoever_may_have_parked_a_lease_is_asked_for_it_when_somebody_waits(desk: Desk):
+    ear, busy = Ear(), begin(desk)
+    parking = begin(desk, ear)
+    held = await desk.acquire(parking, wanted())
+    await desk.acquire(busy, wanted())
+    assert not ear.heard
+    waiting = asyncio.create_task(desk.acquire(busy, wanted()))
+    await asyncio.sleep(0)
+    (recall,) = ear.of("recall")
+    assert (recall.database, recall.tenant) == ("main", "a")
+    assert recall.quiet == seconds(desk.rules.recall_quiet)
+    desk.release(ME, ref(held))
+    assert (await waiting).lease_id in desk.loans
+
+
+async def test_a_full_database_recalls_the_leases_of_all_tenants(
+    postgres: EmbeddedPostgres, database: str
+):
+    async with open_desk(make_settings(postgres, database, capacity=1)) as desk:
+        ear = Ear()
+        await desk.acquire(begin(desk, ear), wanted("b"))
+        with pytest.raises(DatabaseLimit):
+            await desk.acquire(ME, wanted("a", timeout=seconds(0.05)))
+        assert ear.of("recall")[0].tenant == ""
+
+
+# -- passes ----------------------------------------------------------------------------------------
+
+
+async def test_a_pass_takes_a_lease_for_every_connection(desk: Desk):
+    worker = begin(desk)
+    user = f"a@{worker.session_id}"
+    assert desk.switchboard.secret_of(user) == desk.sessions.session_pass(worker)
+    first = await desk.switchboard.dial(user, Unplugged(), {})
+    second = await desk.switchboard.dial(user, Unplugged(), {})
+    assert len({first.lease_id, second.lease_id} & desk.loans.keys()) == 2
+    desk.switchboard.hang_up(first, clean=True)
+    assert list(desk.loans) == [second.lease_id]
+
+
+async def test_a_pass_first_takes_what_its_session_has_and_does_not_use(desk: Desk):
+    worker = begin(desk)
+    reserved = await desk.acquire(worker, wanted())
+    assert await desk.switchboard.dial(f"a@{worker.session_id}", Unplugged(), {}) is reserved
+
+
+async def test_a_pass_ends_with_its_session(desk: Desk):
+    worker = begin(desk)
+    await desk.sessions.leave(worker)
+    assert desk.switchboard.secret_of(f"a@{worker.session_id}") is None
+    with pytest.raises(LeaseEnded):
+        await desk.switchboard.dial(f"a@{worker.session_id}", Unplugged(), {})
+
+
+async def test_a_ticket_is_valid_once(desk: Desk):
+    loan = await desk.acquire(ME, wanted())
+    await desk.switchboard.dial(loan.lease_id, Unplugged(), {})
+    assert desk.switchboard.secret_of(loan.lease_id) is None
+    with pytest.raises(LeaseEnded, match="the ticket was used already"):
+        await desk.switchboard.dial(loan.lease_id, Unplugged(), {})
+
+
+class Unplugged:
+    """A gateway's end of a lease, with nobody at it."""
+
+    def __init__(self) -> None:
+        self.reasons: list[str] = []
+
+    def cut(self, reason: str) -> None:
+        self.reasons.append(reason)
+
+    def relinquish(self) -> bool:
+        return True
