@@ -102,6 +102,9 @@ class AsyncChannel:
     async def serve(self) -> None:
         """Nothing to do: the event loop reads."""
 
+    def catch_up(self) -> None:
+        """Nothing to do: the event loop reads."""
+
     def lose(self, reason: str) -> None:
         """Nothing more will be said or heard, for this *reason*. Does not block."""
         if self.lost:

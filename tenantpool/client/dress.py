@@ -24,7 +24,7 @@ class Dress(Generic[C]):
     """Puts a fresh connection object around a session that is there already."""
 
     def __init__(self, connection_class: type[C], kwargs: Mapping[str, Any] | None) -> None:
-        self.connection_class: Any = lent(connection_class)
+        self.connection_class: Any = lent(connection_class)  # type: ignore[arg-type]
         self.kwargs = dict(kwargs or {})
         if foreign := sorted(self.kwargs.keys() - _KWARGS):
             raise TypeError(

@@ -33,6 +33,7 @@ class Grant:
         "due",
         "ended",
         "husk",
+        "is_gateway",
         "is_wanted",
         "lease_id",
         "leash",
@@ -60,6 +61,7 @@ class Grant:
         self.husk = husk
         # Its family does not matter: it is only cut, watched and closed.
         self.leash = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=fd)
+        self.is_gateway = husk is None and lease.HasField("gateway")
         self.due = 0.0
         self.ended = ""
         self.is_wanted = False

@@ -123,7 +123,8 @@ class Shelf:
                 grant.cut(self.ended)
             husk = grant.part(None if self.ended else self._dead)
             gone = self._cupboard(husk) if husk is not None else grant.husk
-        if not grant.ended:
+        if not grant.ended and (broken or not grant.is_gateway):
+            # Otherwise the Terminate that the gateway has got says it, and in the right order.
             self._say(grant.release(broken=broken))
         if gone is not None:
             self._say(SessionRequest(discard=Discard(husks=[gone.number])))

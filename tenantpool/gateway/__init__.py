@@ -1,1 +1,1 @@
-"""The PostgreSQL end of a lease: any client of PostgreSQL connects here and finds its connection."""
+"""The PostgreSQL end of a lease: clients connect here and find its connection."""

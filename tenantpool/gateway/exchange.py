@@ -1,4 +1,4 @@
-"""What the gateway needs of the service: who may connect, to which backend, and what comes after."""
+"""What the gateway needs of the service: who may connect, to which backend, and what then."""
 
 from __future__ import annotations
 

@@ -17,7 +17,6 @@ _LONGEST: Final = 0x3FFFFFFF
 
 IDLE: Final = ord("I")
 
-_DATA_ROW = ord("D")
 _READY = ord("Z")
 _COPY_IN = ord("G")
 _COPY_BOTH = ord("W")
@@ -31,15 +30,15 @@ _EXECUTE = ord("E")
 _TERMINATE = ord("X")
 _KNOWN = frozenset(b"BCDEFHPQSXcdf")
 _UNSYNCED = frozenset(b"PBDEC")
-_COPY_DATA = frozenset(b"dHcf")
+_IN_COPY = frozenset(b"dHScf")
 _COPY_END = frozenset(b"cf")
 
 
 class Framing:
     """The state of one session's protocol.
 
-    ``requests`` takes what the client sends, ``answers`` what the backend sends. Both raise
-    ProtocolViolation for what can't be a message; nothing can be said about the session then.
+    ``requests`` takes what the client sends, and raises ProtocolViolation for what can't be a
+    message. ``answers`` takes what the backend sends.
     """
 
     __slots__ = (
@@ -94,6 +93,16 @@ class Framing:
 
     def requests(self, data: bytes) -> bytes:
         """Follow what the client sends; return what to forward: nothing from Terminate on."""
+        if len(data) >= _HEADER_SIZE and not (self._request_skip or self._request_head):
+            kind, length = _header(data)
+            if kind == _QUERY and length + 1 == len(data) and not self._in_copy:
+                # By far the most common: one statement, and all of it.
+                self._asked += 1
+                self._since_execute = -1
+                return data
+        return self._follow_requests(data)
+
+    def _follow_requests(self, data: bytes) -> bytes:
         if self._request_head:
             data = self._request_head + data
             self._request_head = b""
@@ -101,7 +110,7 @@ class Framing:
         while position + _HEADER_SIZE <= end:
             kind, length = _header(data, position)
             if kind not in _KNOWN or not 4 <= length <= _LONGEST:
-                raise _invalid("frontend", kind, length)
+                raise ProtocolViolation(f"invalid message: type {kind}, length {length}")
             if kind == _TERMINATE:
                 self.terminated = True
                 self._request_skip = 0
@@ -123,9 +132,7 @@ class Framing:
         position, end = self._answer_skip, len(data)
         while position + _HEADER_SIZE <= end:
             kind, length = _header(data, position)
-            if not 4 <= length <= _LONGEST:
-                raise _invalid("backend", kind, length)
-            if kind != _DATA_ROW and kind in _TELLING:
+            if kind in _TELLING:
                 if kind == _READY and position + _HEADER_SIZE == end:
                     break  # its status is still to come
                 self._answer(kind, data[position + _HEADER_SIZE] if kind == _READY else 0)
@@ -144,7 +151,7 @@ class Framing:
     def _request(self, kind: int) -> None:
         if self._in_copy:
             self._request_in_copy(kind)
-        elif kind == _QUERY or kind == _CALL:
+        elif kind in (_QUERY, _CALL):
             self._asked += 1
             self._since_execute = -1
         elif kind == _SYNC:
@@ -157,8 +164,8 @@ class Framing:
             self._since_execute = 0 if kind == _EXECUTE else -1
 
     def _request_in_copy(self, kind: int) -> None:
-        """While it takes data, the backend ignores Sync, and everything else is an error."""
-        if kind not in _COPY_DATA:
+        """While it takes data the backend ignores Sync, and what is not named here is an error."""
+        if kind not in _IN_COPY:
             self._lost_track = True
         if kind in _COPY_END:
             self._in_copy = False
@@ -168,6 +175,8 @@ class Framing:
             self._answered += 1
             self._status = status
             self._in_copy = False
+            if self._answered > self._asked:
+                self._lost_track = True
         elif kind == _COPY_IN:
             self._begin_copy()
         elif kind == _COPY_BOTH:
@@ -182,11 +191,10 @@ class Framing:
         ignores, and another one at the end: only the latter is answered.
         """
         self._in_copy = True
-        if self._since_execute > 0:
-            self._asked -= self._since_execute
+        ignored = self._since_execute
+        if self._asked - self._answered != (1 if ignored < 0 else ignored):
+            self._lost_track = True  # who knows which of its pipelined statements this is
+        if ignored >= 0:
+            self._asked -= ignored
             self._unsynced = True
             self._since_execute = -1
-
-
-def _invalid(side: str, kind: int, length: int) -> ProtocolViolation:
-    return ProtocolViolation(f"invalid {side} message: type {kind}, length {length}")

@@ -18,7 +18,7 @@ ATTENDANT = 1
 """Connections that a manager with a mark keeps for its attendant."""
 
 _MARK = re.compile(r"[\x21-\x7e]{1,41}")
-"""With a blank and an id behind it, it must fit into the 63 bytes of an ``application_name``."""
+"""With `` direct-`` and 14 digits behind, it must fit the 63 bytes of an ``application_name``."""
 
 
 def capacity_of(database: Database) -> int:

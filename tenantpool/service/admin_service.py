@@ -62,8 +62,7 @@ class AdminService(AdminServiceServicer):
             stats = self._manager.stats().tenants
             names = stats.keys() | self._manager.settings.tenants.keys()
             here, token = page(names, request.prefix, request.page_size, request.page_token)
-            view = tenant_view(self._manager.settings)
-            tenants = [view(name, stats.get(name)) for name in here]
+            tenants = [self._view(name, stats.get(name)) for name in here]
             return pb.ListTenantsResponse(tenants=tenants, next_page_token=token)
 
         return await self._calls.administer(context, work)
@@ -75,8 +74,7 @@ class AdminService(AdminServiceServicer):
 
         async def work() -> pb.GetTenantResponse:
             stats = self._manager.stats().tenants.get(request.tenant)
-            view = tenant_view(self._manager.settings)
-            return pb.GetTenantResponse(tenant=view(request.tenant, stats))
+            return pb.GetTenantResponse(tenant=self._view(request.tenant, stats))
 
         return await self._calls.administer(context, work)
 
@@ -118,13 +116,15 @@ class AdminService(AdminServiceServicer):
     def _state(self) -> pb.WatchResponse:
         stats = self._manager.stats()
         busy = sorted(filter(_business, stats.tenants.values()), key=_business, reverse=True)
-        view = tenant_view(self._manager.settings)
         return pb.WatchResponse(
             databases=map(database_view, stats.databases.values()),
-            tenants=[view(tenant.name, tenant) for tenant in busy[:_MOST_WATCHED]],
+            tenants=[self._view(tenant.name, tenant) for tenant in busy[:_MOST_WATCHED]],
             sessions=len(self._desk.sessions.workers),
             leases=len(self._desk.loans),
         )
+
+    def _view(self, name: str, stats: TenantStats | None) -> pb.Tenant:
+        return tenant_view(self._manager.settings.tenant(name), stats)
 
     # -- steering ------------------------------------------------------------------------------
 

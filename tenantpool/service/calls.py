@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
 from ipaddress import ip_address
 from math import ceil
 from typing import Never, Protocol, TypeVar
@@ -82,8 +81,7 @@ class Calls:
         nothing behind.
         """
         try:
-            with self._room():
-                return await work(self._identify(context))
+            return await self._admit(context, work)
         except TenantpoolError as error:
             refusal = error
         except Exception:
@@ -110,8 +108,7 @@ class Calls:
         if ending:
             await asyncio.wait(ending)
 
-    @contextmanager
-    def _room(self) -> Iterator[None]:
+    async def _admit(self, context: Context, work: Callable[[Identity], Awaitable[T]]) -> T:
         if self._is_closed:
             raise Draining("", "the service is closing")
         if len(self._under_way) >= self._most:
@@ -120,7 +117,7 @@ class Calls:
         assert task is not None
         self._under_way.add(task)
         try:
-            yield
+            return await work(self._identify(context))
         except asyncio.CancelledError:
             if not self._is_closed:
                 raise  # the caller has gone

@@ -58,7 +58,7 @@ class Guard:
         self._uids = {uid: identities[name] for name, rule in rules.items() for uid in rule.uids}
         everything = _any_of(["*"])
         self._local = Identity("local", may_administer=True, may_direct=True, tenants=everything)
-        self._takes_locals = not rules
+        self._locals = () if rules else (os.geteuid(), 0)
         self._everybody = (
             Identity("everybody", tenants=everything) if service.open_to_everybody else None
         )
@@ -86,7 +86,7 @@ class Guard:
             return self._by_token(token)
         if uid is not None and uid in self._uids:
             return self._uids[uid]
-        if self._takes_locals and uid in (os.geteuid(), 0):
+        if uid in self._locals:
             return self._local
         return self._stranger(f"user {uid} of this host" if uid is not None else "")
 
@@ -104,7 +104,7 @@ class Guard:
         for pattern, identity in self._certificates:
             if any(pattern.fullmatch(name) for name in names):
                 return identity
-        if self._takes_locals and is_loopback:
+        if self._locals and is_loopback:
             return self._local
         return self._stranger(f"a client with the certificate {', '.join(names)}" if names else "")
 

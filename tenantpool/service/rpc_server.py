@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha.reflection_pb2_grpc import add_ServerReflectionServicer_to_server
 
 from tenantpool.config import Settings
 from tenantpool.config.service import Service
@@ -84,10 +85,7 @@ class RpcServer:
         """
         server = grpc.aio.server(options=_options(self._rules))
         add_LeaseServiceServicer_to_server(self._lease_service, server)  # type: ignore[no-untyped-call]
-        add_AdminServiceServicer_to_server(self._admin_service, server)  # type: ignore[no-untyped-call]
-        add_HealthServicer_to_server(self._health, server)  # type: ignore[no-untyped-call]
-        names = (*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(names, server)  # type: ignore[no-untyped-call]
+        self._add_others(_Seldom(server))
         try:
             self._bind(server, hosts, port, folder)
             await server.start()
@@ -97,6 +95,13 @@ class RpcServer:
         self._server = server
         for name in ("", *_SERVICES):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+
+    def _add_others(self, server: _Seldom) -> None:
+        names = (*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        mirror = reflection.aio.ReflectionServicer(names)  # type: ignore[no-untyped-call]
+        add_AdminServiceServicer_to_server(self._admin_service, server)  # type: ignore[no-untyped-call]
+        add_HealthServicer_to_server(self._health, server)  # type: ignore[no-untyped-call]
+        add_ServerReflectionServicer_to_server(mirror, server)  # type: ignore[no-untyped-call]
 
     async def refuse(self) -> None:
         """Say that it does not serve any more, so that load balancers go elsewhere.
@@ -138,6 +143,23 @@ class RpcServer:
             # The first host chooses a free port, if that is what was asked for.
             port = _add_port(server, _address(host, port), credentials, "service.grpc_port")
             self.addresses.append(_address(host, port))
+
+
+class _Seldom:
+    """A server that does not register the methods of what is added to it.
+
+    With each call, gRPC waits anew for the next one of every method that is registered.
+    """
+
+    def __init__(self, server: grpc.aio.Server) -> None:
+        self._server = server
+
+    def add_generic_rpc_handlers(self, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
+        """Add a service's methods."""
+        self._server.add_generic_rpc_handlers(handlers)
+
+    def add_registered_method_handlers(self, service: str, handlers: object) -> None:
+        """They would be the same ones."""
 
 
 def _load(config: Path | None, secrets_dir: Path | None, path: Path | None) -> Settings:

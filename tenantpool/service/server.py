@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tenantpool.gateway.listener import Gateway
-
 from tenantpool.config import Settings
 from tenantpool.config.service import AUTO
 from tenantpool.errors import NotAuthenticated
+from tenantpool.gateway.listener import Gateway
 from tenantpool.manager._async.manager import AsyncManager
 from tenantpool.v1.lease_pb2 import GatewayAddress
 
@@ -27,11 +26,13 @@ _WILDCARDS = {"0.0.0.0", "::", "*"}
 class Server:
     """Lends connections to other processes, from ``start`` to ``stop``.
 
-    Belongs to the event loop that started it. *config* is the file that the settings came from,
-    for the calls that look at it again.
+    Belongs to the event loop that started it. *config* and *secrets_dir* are where the settings
+    came from, for the calls that look at them again.
     """
 
-    def __init__(self, settings: Settings, config: Path | None = None) -> None:
+    def __init__(
+        self, settings: Settings, config: Path | None = None, secrets_dir: Path | None = None
+    ) -> None:
         """Check what can be checked. Raises ConfigError; nothing is opened."""
         rules = settings.service
         self.settings = settings
@@ -41,15 +42,20 @@ class Server:
         certificates = Certificates(rules.tls) if rules.tls is not None else None
         path = default_folder() if rules.folder == AUTO else rules.folder
         self.folder = Folder(Path(path)) if path is not None else None
-        self.rpc = RpcServer(self.desk, self.manager, self.guard, certificates, config)
+        self.rpc = RpcServer(
+            self.desk, self.manager, self.guard, certificates, config, secrets_dir
+        )
         self.gateway = Gateway(
             self.desk.switchboard,
             tls=certificates.context if certificates is not None else None,
+            # As gRPC does: where there is a certificate, nobody comes without TLS.
+            require_tls=certificates is not None,
             admits=self._admits,
             startup_timeout=rules.startup_timeout,
             max_startups=rules.max_startups,
         )
         self._channels: ChannelServer | None = None
+        self._hurries = False
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.desk!r}>"
@@ -79,7 +85,7 @@ class Server:
         if grace is None:
             grace = self.settings.service.drain_grace
         await self.rpc.refuse()
-        late = await self.desk.close(grace)
+        late = await self.desk.close(0.0 if self._hurries else grace)
         if self._channels is not None:
             self._channels.close()
         await self.gateway.close()
@@ -88,6 +94,17 @@ class Server:
         if self.folder is not None:
             self.folder.release()
         return late
+
+    def hurry(self) -> None:
+        """Let a ``stop`` that is under way, or to come, not wait for leases. Does not block."""
+        self._hurries = True
+        self.desk.hurry()
+
+    @property
+    def targets(self) -> list[str]:
+        """Where workers find it: what the clients take as their target."""
+        unix = [f"unix:{self.folder.path}"] if self.folder is not None else []
+        return unix + [name for name in self.rpc.addresses if not name.startswith("unix:")]
 
     async def _listen(self) -> None:
         rules = self.settings.service
@@ -101,7 +118,8 @@ class Server:
         for host in rules.listen:
             port = await self.gateway.listen_tcp(host, rules.gateway_port)
             gateways.append(GatewayAddress(host="" if host in _WILDCARDS else host, port=port))
-        await self.rpc.start(rules.listen, rules.grpc_port, self.folder and self.folder.path)
+        folder = self.folder.path if self.folder is not None else None
+        await self.rpc.start(rules.listen, rules.grpc_port, folder)
 
     def _admits(self, uid: int) -> bool:
         """Whether that user of this host may come to the gateway's Unix socket at all.

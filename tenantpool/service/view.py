@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from time import monotonic
 
-from tenantpool.config import Settings, TenantSpec
+from tenantpool.config import TenantSpec
 from tenantpool.errors import BadRequest
 from tenantpool.manager.stats import DatabaseStats, TenantStats
 from tenantpool.v1.admin_service_pb2 import DatabaseState, LeaseState, Tenant
@@ -32,18 +32,9 @@ def page(names: Iterable[str], prefix: str, size: int, token: str) -> tuple[list
     return rest[:size], rest[size - 1] if len(rest) > size else ""
 
 
-def tenant_view(settings: Settings) -> Callable[[str, TenantStats | None], Tenant]:
-    """Makes messages of tenants, of those too that were not asked for yet (stats None)."""
-
-    def view(name: str, stats: TenantStats | None) -> Tenant:
-        spec = settings.tenant(name)
-        return _asked(spec, stats) if stats is not None else _silent(spec)
-
-    return view
-
-
-def _silent(spec: TenantSpec) -> Tenant:
-    return Tenant(
+def tenant_view(spec: TenantSpec, stats: TenantStats | None) -> Tenant:
+    """A tenant as a message; it may not have been asked for yet, so that there are no *stats*."""
+    tenant = Tenant(
         name=spec.name,
         tier=spec.limits.tier,
         database=spec.pool.database,
@@ -52,17 +43,14 @@ def _silent(spec: TenantSpec) -> Tenant:
         guarantee=spec.limits.guarantee,
         breaker="closed",
     )
-
-
-def _asked(spec: TenantSpec, stats: TenantStats) -> Tenant:
-    tenant = _silent(spec)
-    tenant.pool = stats.pool
-    tenant.in_use = stats.in_use
-    tenant.waiting = stats.waiting
-    tenant.leases = stats.leases
-    tenant.refused.update(stats.refused)
-    tenant.breaker = stats.breaker
-    tenant.draining = stats.draining
+    if stats is not None:
+        tenant.pool = stats.pool
+        tenant.in_use = stats.in_use
+        tenant.waiting = stats.waiting
+        tenant.leases = stats.leases
+        tenant.refused.update(stats.refused)
+        tenant.breaker = stats.breaker
+        tenant.draining = stats.draining
     return tenant
 
 

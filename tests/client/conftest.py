@@ -10,6 +10,7 @@ import pytest
 
 from tenantpool.embedded import EmbeddedPostgres
 from tests.client.fake import FakeService
+from tests.client.serve import RealService
 
 
 @pytest.fixture
@@ -24,3 +25,10 @@ def fake(folder: Path, postgres: EmbeddedPostgres, database: str) -> Iterator[Fa
     """A service that does as it is told."""
     with FakeService(folder, postgres.dsn(dbname=database)) as fake:
         yield fake
+
+
+@pytest.fixture
+def service(folder: Path, postgres: EmbeddedPostgres, database: str) -> Iterator[RealService]:
+    """The real service, in a process of its own."""
+    with RealService(folder / "service", postgres, database) as service:
+        yield service

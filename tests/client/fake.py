@@ -173,7 +173,7 @@ class FakeService:
             self._asked[id(request)] = sock
             if self.is_mad:
                 sock.sendall(b"HTTP/1.1 400 Bad Request")
-            elif not self.mute:
+            elif not self.mute or request.HasField("release"):
                 self._answer(sock, request)
 
     def _answer(self, sock: socket.socket, request: SessionRequest) -> None:

@@ -25,7 +25,14 @@ from tenantpool.v1.lease_pb2 import (
     LeaseRef,
     ReleaseLeaseRequest,
 )
-from tenantpool.v1.session_pb2 import Goodbye, Heartbeat, Hello, SessionRequest, SessionResponse
+from tenantpool.v1.session_pb2 import (
+    DrainNotice,
+    Goodbye,
+    Heartbeat,
+    Hello,
+    SessionRequest,
+    SessionResponse,
+)
 from tests.support.servers import on_latest
 from tests.support.wait import wait_until_async
 
@@ -195,6 +202,24 @@ async def test_notices_come_without_being_asked_for(run: Run) -> None:
         notice = (await talk.hear()).drain
         assert (notice.lease_id, notice.reason) == (lease.lease_id, "maintenance")
         talk.call.cancel()
+
+
+async def test_who_does_not_read_is_hung_up_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tenantpool.service.stream._MOST_UNSENT", 5)
+    async with run() as running:
+        talk = Talk(running.client)
+        await talk.hello()
+        (worker,) = running.desk.sessions.workers.values()
+        for _ in range(50):  # more than what the network takes before it is read
+            worker.notify(SessionResponse(drain=DrainNotice(reason="x" * 100_000)))
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await read_all(talk)
+        assert reason_of(caught.value) == "BAD_REQUEST"
+
+
+async def read_all(talk: Talk) -> None:
+    while await talk.call.read() is not grpc.aio.EOF:
+        pass
 
 
 # -- unary calls over the same desk ------------------------------------------------------------

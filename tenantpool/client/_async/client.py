@@ -248,25 +248,24 @@ class AsyncLeaseClient(Generic[C]):
     async def _ask_until(self, tenant: str, timeout: float | None, priority: int) -> Grant:
         """Ask the service, again where it says so or was gone, for as long as there is time."""
         deadline = self._deadline(timeout)
-        request_id = f"{self._requests}-{next(self._numbers)}"
+        request: SessionRequest | None = None
         while True:
             session = await self._session_by(deadline)
             left = None if timeout is None else max(0.0, deadline - monotonic())
-            request = self._request(tenant, left, priority)
-            if session.uses_grpc:
-                # A repeat after a broken stream gets the lease of the first request. A Unix
-                # channel breaks only when the service, and so the lease, is gone.
-                request.acquire.request_id = request_id
+            if request is None or not session.uses_grpc:
+                request = self._request(session, tenant, left, priority)
             pause: float | None = 0.0
             try:
                 outcome = await self._ask(session, tenant, request, left)
             except (ServiceUnavailable, LeaseEnded) as failure:
                 if not session.lost:
                     raise
+                # What became of it is not known: the same request again gets the same lease.
                 error: TenantpoolError = failure
             else:
                 if isinstance(outcome, Grant):
                     return outcome
+                request = None
                 error = from_status(outcome)
                 pause = retry_pause(outcome) if timeout is not None else None
             if pause is None or monotonic() + pause >= deadline:
@@ -274,10 +273,15 @@ class AsyncLeaseClient(Generic[C]):
             self._counters.retries += 1
             await asyncio.sleep(pause)
 
-    def _request(self, tenant: str, timeout: float | None, priority: int) -> SessionRequest:
+    def _request(
+        self, session: AsyncSession, tenant: str, timeout: float | None, priority: int
+    ) -> SessionRequest:
         request = SessionRequest()
         acquire = request.acquire
         acquire.tenant = tenant
+        if session.uses_grpc:
+            # A Unix channel breaks only when the service, and with it the lease, is gone.
+            acquire.request_id = f"{self._requests}-{next(self._numbers)}"
         if timeout is not None:
             set_seconds(acquire.timeout, timeout)
         if priority:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic
 
 from psycopg import AsyncConnection
 from psycopg.errors import Error
+from typing_extensions import TypeVar
 
 from tenantpool.client.grant import Grant
 from tenantpool.errors import LeaseEnded
@@ -15,7 +16,7 @@ from tenantpool.errors import LeaseEnded
 if TYPE_CHECKING:
     from .client import AsyncLeaseClient
 
-C = TypeVar("C", bound=AsyncConnection[Any])
+C = TypeVar("C", bound=AsyncConnection[Any], default=AsyncConnection[Any])
 
 
 class AsyncLease(Generic[C]):

@@ -59,6 +59,7 @@ class AsyncSession:
         self._lane: AsyncChannel | AsyncStream | None = None
         self._beat_every = inf
         self._beat_at = inf
+        self._late_at = inf
         self._wake_at = inf
         self._alarm = AsyncAlarm()
         self._reader = AsyncCompanion("tenantpool-client-reader")
@@ -102,9 +103,10 @@ class AsyncSession:
 
         A service that is not there any more is no error.
         """
-        if not self.lost and self._control is not None:
+        if not self.lost and self._lane is not None:
             with suppress(TenantpoolError):
-                await self._control.call(SessionRequest(goodbye=Goodbye()), timeout)
+                # On the lane, behind everything that was said there.
+                await self._lane.call(SessionRequest(goodbye=Goodbye()), timeout)
         self.lose("the client is closed")
         await self.join()
 
@@ -147,13 +149,12 @@ class AsyncSession:
         """
         if self._lane is None:
             raise ServiceUnavailable(self.lost)
-        if True:  # ASYNC
-            return await self._lane.call(request, timeout)
         try:
-            return self._lane.call(request, timeout)
+            return await self._lane.call(request, timeout)
         except BaseException:
-            # Its answer may still come, and nobody may read it.
-            self._ring_at(monotonic() + _LATE)
+            # Its answer may still come, when no thread waits and so none reads.
+            self._late_at = monotonic() + _LATE
+            self._ring_at(self._late_at)
             raise
 
     def tell(self, request: SessionRequest) -> None:
@@ -204,13 +205,18 @@ class AsyncSession:
         while self.is_good():
             if monotonic() >= self._beat_at:
                 await self._beat()
-            if False:  # ASYNC
-                if isinstance(self._lane, AsyncChannel):
-                    self._lane.catch_up()
+            if monotonic() >= self._late_at:
+                self._catch_up()
             # Whatever is parked from here on rings, unless we come before it is due.
-            self._wake_at = min(self._beat_at, self.good_until)
+            self._wake_at = min(self._beat_at, self._late_at, self.good_until)
             self._wake_at = min(self.shelf.expire(monotonic()), self._wake_at)
             await self._alarm.wait(self._wake_at - monotonic())
+
+    def _catch_up(self) -> None:
+        """Let answers be read that came when nobody waited for them any more."""
+        self._late_at = inf
+        if isinstance(self._lane, AsyncChannel):
+            self._lane.catch_up()
 
     async def _beat(self) -> None:
         """Say that the worker is alive; without an answer again, until it is too late."""

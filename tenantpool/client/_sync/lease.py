@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic
 
 from psycopg import Connection
 from psycopg.errors import Error
+from typing_extensions import TypeVar
 
 from tenantpool.client.grant import Grant
 from tenantpool.errors import LeaseEnded
@@ -16,7 +17,7 @@ from tenantpool.errors import LeaseEnded
 if TYPE_CHECKING:
     from .client import LeaseClient
 
-C = TypeVar("C", bound=Connection[Any])
+C = TypeVar("C", bound=Connection[Any], default=Connection[Any])
 
 
 class Lease(Generic[C]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from time import monotonic
 from traceback import clear_frames
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
@@ -112,7 +113,7 @@ class AsyncShell:
                 case act.Close(slot, revoked):
                     self._crew.run(self._close, slot, revoked)
                 case act.Reset(slot):
-                    self._crew.run(self._reset, slot)
+                    self._wipe(slot)
                 case act.WakeAt(when):
                     self._alarm(when)
                 case act.Warmed(pool):
@@ -200,16 +201,30 @@ class AsyncShell:
             await self.steward.terminate(link.pid)
             self._crew.run(self._close, slot, revoked)
 
+    def _wipe(self, slot: Slot) -> None:
+        if True:  # ASYNC
+            link = slot.connection
+            assert isinstance(link, AsyncLink)
+            work = link.wipe_quickly(self._close_timeout, partial(self._wiped, slot))
+            if work is not None:
+                self._crew.watch(work)
+                return
+        self._crew.run(self._reset, slot)
+
     async def _reset(self, slot: Slot) -> None:
         link = slot.connection
         assert isinstance(link, AsyncLink)
         try:
             await link.wipe(self._close_timeout)
         except Exception as error:
-            report(logging.WARNING, "reset failed", pool=slot.pool.name, error=error)
-            self.step(self.core.cleaned, slot, healthy=False)
+            self._wiped(slot, str(error))
         else:
-            self.step(self.core.cleaned, slot)
+            self._wiped(slot, "")
+
+    def _wiped(self, slot: Slot, problem: str) -> None:
+        if problem:
+            report(logging.WARNING, "reset failed", pool=slot.pool.name, error=problem)
+        self.step(self.core.cleaned, slot, healthy=not problem)
 
     # -- the life of the database --------------------------------------------------------------
 

@@ -113,7 +113,7 @@ class Shell:
                 case act.Close(slot, revoked):
                     self._crew.run(self._close, slot, revoked)
                 case act.Reset(slot):
-                    self._crew.run(self._reset, slot)
+                    self._wipe(slot)
                 case act.WakeAt(when):
                     self._alarm(when)
                 case act.Warmed(pool):
@@ -201,16 +201,23 @@ class Shell:
             self.steward.terminate(link.pid)
             self._crew.run(self._close, slot, revoked)
 
+    def _wipe(self, slot: Slot) -> None:
+        self._crew.run(self._reset, slot)
+
     def _reset(self, slot: Slot) -> None:
         link = slot.connection
         assert isinstance(link, Link)
         try:
             link.wipe(self._close_timeout)
         except Exception as error:
-            report(logging.WARNING, "reset failed", pool=slot.pool.name, error=error)
-            self.step(self.core.cleaned, slot, healthy=False)
+            self._wiped(slot, str(error))
         else:
-            self.step(self.core.cleaned, slot)
+            self._wiped(slot, "")
+
+    def _wiped(self, slot: Slot, problem: str) -> None:
+        if problem:
+            report(logging.WARNING, "reset failed", pool=slot.pool.name, error=problem)
+        self.step(self.core.cleaned, slot, healthy=not problem)
 
     # -- the life of the database --------------------------------------------------------------
 

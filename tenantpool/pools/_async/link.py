@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -15,6 +16,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from tenantpool.pools.blind import closed_pgconn
 from tenantpool.pools.parameters import parameters_of
+from tenantpool.pools.quick_wipe import QuickWipe
 from tenantpool.pools.session import UNDO
 
 from .pool import AsyncPassivePool
@@ -39,6 +41,7 @@ class AsyncLink:
         "_socket",
         "_witness",
         "conn",
+        "is_greeted",
         "is_lent_away",
         "is_shared",
         "pid",
@@ -54,6 +57,8 @@ class AsyncLink:
         self.is_shared = False
         """Whether others may have spoken on its socket, so that libpq does not know its state."""
         self._is_plain: bool | None = None
+        self.is_greeted = False
+        """Whether libpq itself has changed settings for a holder in another process."""
         self.is_lent_away = False
         """Whether its holders are other processes, so that libpq's object is always ours."""
         self._socket: socket.socket | None = None
@@ -166,9 +171,24 @@ class AsyncLink:
         """
         self._renew()
         await wipe(self.conn.pgconn, timeout)
-        self.is_shared = False
+        self.is_shared = self.is_greeted = False
         await self.pool.dress(self.conn)
         await self.pool.configure(self.conn)
+
+    if True:  # ASYNC
+
+        def wipe_quickly(
+            self, timeout: float, done: Callable[[str], None]
+        ) -> asyncio.Future[None] | None:
+            """Begin a ``QuickWipe``, or return None if only ``wipe`` will do. Does not block."""
+            if not self.is_lent_away or self.is_greeted or self.pool.is_configured:
+                return None
+
+            def wiped(problem: str) -> None:
+                self.is_shared = bool(problem)
+                done(problem)
+
+            return QuickWipe(self.socket, timeout, wiped)
 
     async def cancel(self, timeout: float) -> None:
         """Cancel what runs, if anything does. It is over when this returns, done or not.

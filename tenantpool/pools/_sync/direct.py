@@ -17,7 +17,7 @@ from psycopg import OperationalError
 from .attendant import Attendant
 from .link import Link
 
-_ID_BYTES = 10
+_ID_BYTES = 7
 _SELDOM = 10.0
 """Seconds between looks when there is no such lease any more: a worker may come back all the same,
 as it knows how to connect."""
@@ -25,7 +25,7 @@ _POLL = 0.02
 _AFTER_FAILURE = 0.5
 
 _LOOK = """
-    SELECT pid, pg_catalog.date_part('epoch', backend_start), application_name
+    SELECT pid, pg_catalog.date_part('epoch', backend_start), usename, application_name
     FROM pg_catalog.pg_stat_activity
     WHERE (application_name ~ $1 OR pid = ANY ($2::int[]))
         AND (backend_type IS NULL OR backend_type = 'client backend')
@@ -51,6 +51,14 @@ class Backend(NamedTuple):
     """None if this login may not know; it may not end it then either."""
 
 
+class Listed(NamedTuple):
+    """A backend as the server lists it: its login role, and what it calls itself."""
+
+    backend: Backend
+    user: str | None
+    name: str | None
+
+
 class DirectLink(Link):
     """What stands in the place of a connection that a worker makes by itself.
 
@@ -58,12 +66,14 @@ class DirectLink(Link):
     that has been seen is known by its backend, whatever it calls itself afterwards.
     """
 
-    __slots__ = ("_directs", "_former", "_lock", "name", "seen")
+    __slots__ = ("_directs", "_former", "_lock", "name", "seen", "user")
 
     def __init__(self, directs: Directs, former: Link, name: str) -> None:
         super().__init__(former.pool)
         self.name = name
         """The ``application_name`` that it must have."""
+        self.user = former.conn.info.user
+        """And its login role: whoever has that could end it anyway, others can only be named so."""
         self.conn = former.conn
         self._is_plain = False
         self.seen: list[Backend] = []
@@ -114,9 +124,12 @@ class DirectLink(Link):
         self._former.abandon()
         self._directs.forget(self)
 
-    def claim(self, listed: list[tuple[Backend, str]]) -> list[Backend]:
+    def claim(self, listed: list[Listed]) -> list[Backend]:
         """Pick its own from what is *listed*, the oldest first, and remember them."""
-        self.seen = [b for b, name in listed if name == self.name or b in self.seen]
+        me = self.user, self.name
+        self.seen = [
+            backend for backend, *who in listed if tuple(who) == me or backend in self.seen
+        ]
         return self.seen
 
     def _try_to_end(self) -> float:
@@ -135,7 +148,7 @@ class Directs:
     def __init__(self, attendant: Attendant, mark: str) -> None:
         self._attendant = attendant
         self._mark = mark
-        self._ours = re.escape(mark) + f" [0-9a-f]{{{2 * _ID_BYTES}}}"
+        self._ours = re.escape(mark) + f" direct-[0-9a-f]{{{2 * _ID_BYTES}}}"
         self._links: dict[DirectLink, None] = {}
         self._look_at = inf
 
@@ -153,7 +166,7 @@ class Directs:
 
     def make(self, former: Link) -> DirectLink:
         """A link for the place of *former*, under a name of its own. Does not block."""
-        link = DirectLink(self, former, f"{self._mark} {token_hex(_ID_BYTES)}")
+        link = DirectLink(self, former, f"{self._mark} direct-{token_hex(_ID_BYTES)}")
         self._links[link] = None
         self._look_at = 0.0
         return link
@@ -175,15 +188,22 @@ class Directs:
             mine = link.claim(listed)
             kept.update(mine)
             extra += mine[1:]
-        extra += [b for b, name in listed if b not in kept and re.fullmatch(self._ours, name)]
+        extra += [
+            backend
+            for backend, _, name in listed
+            if backend not in kept and re.fullmatch(self._ours, name or "")
+        ]
         self.terminate(extra)
         return len(extra)
 
-    def listed(self) -> list[tuple[Backend, str]]:
-        """Backends of direct leases and their names, the oldest first. Blocks; psycopg.Error."""
+    def listed(self) -> list[Listed]:
+        """Backends that are named as direct leases, or were, the oldest first.
+
+        Blocks; raises psycopg.Error.
+        """
         seen = ",".join(backend.pid for link in list(self._links) for backend in link.seen)
         rows = self._attendant.ask(_LOOK, f"^{self._ours}$", f"{{{seen}}}")
-        return [(Backend(str(pid), started), name or "") for pid, started, name in rows]
+        return [Listed(Backend(str(pid), started), *who) for pid, started, *who in rows]
 
     def terminate(self, backends: list[Backend]) -> None:
         """Tell *backends* to end. Blocks; raises psycopg.Error, also if that is not allowed."""

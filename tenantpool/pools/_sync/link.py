@@ -40,6 +40,7 @@ class Link:
         "_socket",
         "_witness",
         "conn",
+        "is_greeted",
         "is_lent_away",
         "is_shared",
         "pid",
@@ -55,6 +56,8 @@ class Link:
         self.is_shared = False
         """Whether others may have spoken on its socket, so that libpq does not know its state."""
         self._is_plain: bool | None = None
+        self.is_greeted = False
+        """Whether libpq itself has changed settings for a holder in another process."""
         self.is_lent_away = False
         """Whether its holders are other processes, so that libpq's object is always ours."""
         self._socket: socket.socket | None = None
@@ -167,7 +170,7 @@ class Link:
         """
         self._renew()
         wipe(self.conn.pgconn, timeout)
-        self.is_shared = False
+        self.is_shared = self.is_greeted = False
         self.pool.dress(self.conn)
         self.pool.configure(self.conn)
 

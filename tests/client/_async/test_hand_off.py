@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -73,8 +74,7 @@ async def test_a_statement_is_cancelled_through_the_service(client: Client, fake
         async with client.connection("a") as conn:
             sleep = Background(conn.execute, "select pg_sleep(600)")
             (loan,) = fake.loans.values()
-            await wait_until(lambda conn=conn: conn._should_cancel())
-            await wait_until(lambda loan=loan: _is_running(fake, loan.conn.info.backend_pid))
+            await wait_until(partial(_is_running, fake, loan.conn.info.backend_pid))
             await conn.cancel_safe(timeout=10)
             with pytest.raises(psycopg.errors.QueryCanceled):
                 await sleep.result()
@@ -132,8 +132,7 @@ async def test_a_notification_that_is_left_does_not_reach_the_next(
         await conn.execute("listen c")
         with psycopg.connect(fake.conninfo, autocommit=True) as other:
             other.execute("notify c, 'late'")
-        (loan,) = fake.loans.values()
-        await wait_until(lambda: loan is not None and _has_unread(conn.fileno()))
+        await wait_until(partial(_has_unread, conn.fileno()))
     await returned(fake)
     assert client.stats().husks == 0
 

@@ -51,7 +51,7 @@ async def test_heartbeats_keep_the_session(client: Client, fake: FakeService):
 
 
 async def test_a_lease_that_the_service_ended(client: Client, fake: FakeService):
-    async with raises(LeaseEnded, "revoked by the operator"), client.connection("a") as conn:
+    async with raises(LeaseEnded, match="revoked by the operator"), client.connection("a") as conn:
         await end_lease(client, fake)
         with pytest.raises(psycopg.OperationalError):
             await conn.execute("select 1")
@@ -87,7 +87,7 @@ async def test_a_worker_that_was_stopped_does_not_believe_its_lease(
     client: Client, fake: FakeService
 ):
     fake.ttl = 0.5
-    async with raises(LeaseEnded, "over"), client.connection("a"):
+    async with raises(LeaseEnded, match="over"), client.connection("a"):
         fake.mute = True  # no heartbeat is answered, as if we had not sent any
         assert client._session is not None
         too_late = client._session.good_until

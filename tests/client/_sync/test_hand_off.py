@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import select
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -74,8 +75,7 @@ def test_a_statement_is_cancelled_through_the_service(client: Client, fake: Fake
         with client.connection("a") as conn:
             sleep = Background(conn.execute, "select pg_sleep(600)")
             (loan,) = fake.loans.values()
-            wait_until(lambda conn=conn: conn._should_cancel())
-            wait_until(lambda loan=loan: _is_running(fake, loan.conn.info.backend_pid))
+            wait_until(partial(_is_running, fake, loan.conn.info.backend_pid))
             conn.cancel_safe(timeout=10)
             with pytest.raises(psycopg.errors.QueryCanceled):
                 sleep.result()
@@ -131,8 +131,7 @@ def test_a_notification_that_is_left_does_not_reach_the_next(client: Client, fak
         conn.execute("listen c")
         with psycopg.connect(fake.conninfo, autocommit=True) as other:
             other.execute("notify c, 'late'")
-        (loan,) = fake.loans.values()
-        wait_until(lambda: loan is not None and _has_unread(conn.fileno()))
+        wait_until(partial(_has_unread, conn.fileno()))
     returned(fake)
     assert client.stats().husks == 0
 

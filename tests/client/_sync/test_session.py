@@ -51,7 +51,7 @@ def test_heartbeats_keep_the_session(client: Client, fake: FakeService):
 
 
 def test_a_lease_that_the_service_ended(client: Client, fake: FakeService):
-    with raises(LeaseEnded, "revoked by the operator"), client.connection("a") as conn:
+    with raises(LeaseEnded, match="revoked by the operator"), client.connection("a") as conn:
         end_lease(client, fake)
         with pytest.raises(psycopg.OperationalError):
             conn.execute("select 1")
@@ -83,7 +83,7 @@ def test_nothing_is_committed_under_a_lease_that_ended(open_client: OpenClient, 
 
 def test_a_worker_that_was_stopped_does_not_believe_its_lease(client: Client, fake: FakeService):
     fake.ttl = 0.5
-    with raises(LeaseEnded, "over"), client.connection("a"):
+    with raises(LeaseEnded, match="over"), client.connection("a"):
         fake.mute = True  # no heartbeat is answered, as if we had not sent any
         assert client._session is not None
         too_late = client._session.good_until

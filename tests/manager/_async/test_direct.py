@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
+import psycopg
 import pytest
 from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict
@@ -78,7 +79,7 @@ async def test_a_worker_connects_in_the_place_of_the_lease(
     pid = worker.run("select pg_backend_pid()")
     name = worker.run("show application_name")
     assert backends(postgres, database) == [int(pid)]
-    assert name.startswith(f"{MARK} ")
+    assert name.startswith(f"{MARK} direct-")
     assert name == conninfo_to_dict(conninfo)["application_name"]
 
     give_back(lease)
@@ -148,6 +149,27 @@ async def test_a_worker_that_has_been_seen_cannot_hide(
     give_back(lease)
     await wait_until(lambda: used(manager) == 0)
     assert backends(postgres, database) == []
+
+
+async def test_nobody_pushes_a_worker_out_by_taking_its_name(
+    manager: AsyncManager, postgres: EmbeddedPostgres, database: str, start: Start
+):
+    """Every role can read the name, and an older session could put it on."""
+    postgres.execute("create role other login")
+    other = psycopg.connect(postgres.dsn(database, user="other"), autocommit=True)
+    try:
+        lease, conninfo = await lend(manager)
+        name = conninfo_to_dict(conninfo)["application_name"]
+        worker = start(conninfo)
+        pid = int(worker.run("select pg_backend_pid()"))
+        other.execute("select set_config('application_name', %s, false)", [name])
+        await wait_until(lambda: backends(postgres, database) == [pid])
+        assert worker.run("select 1") == "1"
+        give_back(lease)
+        await wait_until(lambda: used(manager) == 0)
+    finally:
+        other.close()
+        postgres.execute("drop role other")
 
 
 async def test_a_worker_that_comes_too_late_is_ended(

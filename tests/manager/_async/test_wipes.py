@@ -19,7 +19,8 @@ async def manager(
     postgres: EmbeddedPostgres, database: str, open_manager: OpenManager
 ) -> AsyncManager:
     """A tenant, ``a``, and one connection."""
-    return await open_manager(make_settings(postgres, {"a": {"dbname": database}}, capacity=1))
+    settings = make_settings(postgres, {"a": {"dbname": database}}, capacity=1, close_timeout=0.3)
+    return await open_manager(settings)
 
 
 async def test_its_session_is_wiped(manager: AsyncManager):
@@ -34,15 +35,15 @@ async def test_its_session_is_wiped(manager: AsyncManager):
     assert await pid_of(manager, "a") == pid
 
 
-@pytest.mark.parametrize("wipe", [False, True])
-async def test_what_it_left_under_way_ends_the_connection(manager: AsyncManager, wipe: bool):
+@pytest.mark.parametrize("healthy", [False, True])
+async def test_what_it_left_under_way_ends_the_connection(manager: AsyncManager, healthy: bool):
+    """Whether its holder says so or not; libpq knows of nothing either way."""
     lease = manager.connection("a")
-    async with lease as conn:
-        pid = conn.info.backend_pid
-        assert lease.link is not None
-        lease.link.socket.send(query("select pg_sleep(600)"))
-        lease.wipe = True
-        if not wipe:
-            conn.pgconn.finish()
+    conn = await lease.__aenter__()
+    pid = conn.info.backend_pid
+    assert lease.link is not None
+    lease.link.socket.send(query("select pg_sleep(600)"))
+    lease.wipe = True
+    lease.shell.step(lease.shell.core.release, lease, healthy=healthy)
 
     assert await pid_of(manager, "a") != pid

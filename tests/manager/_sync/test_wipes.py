@@ -18,7 +18,8 @@ pytestmark = on_latest
 @pytest.fixture
 def manager(postgres: EmbeddedPostgres, database: str, open_manager: OpenManager) -> Manager:
     """A tenant, ``a``, and one connection."""
-    return open_manager(make_settings(postgres, {"a": {"dbname": database}}, capacity=1))
+    settings = make_settings(postgres, {"a": {"dbname": database}}, capacity=1, close_timeout=0.3)
+    return open_manager(settings)
 
 
 def test_its_session_is_wiped(manager: Manager):
@@ -33,15 +34,15 @@ def test_its_session_is_wiped(manager: Manager):
     assert pid_of(manager, "a") == pid
 
 
-@pytest.mark.parametrize("wipe", [False, True])
-def test_what_it_left_under_way_ends_the_connection(manager: Manager, wipe: bool):
+@pytest.mark.parametrize("healthy", [False, True])
+def test_what_it_left_under_way_ends_the_connection(manager: Manager, healthy: bool):
+    """Whether its holder says so or not; libpq knows of nothing either way."""
     lease = manager.connection("a")
-    with lease as conn:
-        pid = conn.info.backend_pid
-        assert lease.link is not None
-        lease.link.socket.send(query("select pg_sleep(600)"))
-        lease.wipe = True
-        if not wipe:
-            conn.pgconn.finish()
+    conn = lease.__enter__()
+    pid = conn.info.backend_pid
+    assert lease.link is not None
+    lease.link.socket.send(query("select pg_sleep(600)"))
+    lease.wipe = True
+    lease.shell.step(lease.shell.core.release, lease, healthy=healthy)
 
     assert pid_of(manager, "a") != pid

@@ -1,0 +1,216 @@
+"""The client and the real service, in two processes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import NullPool, text
+
+from tenantpool.client import AsyncLeaseClient
+from tenantpool.embedded import EmbeddedPostgres
+from tenantpool.errors import LeaseEnded, NotAuthenticated, TenantLimit, UnknownTenant
+from tests.client._async.helpers import Background, Client, OpenClient, raises, wait_until
+from tests.client.serve import RealService
+from tests.support.servers import on_latest
+
+if True:  # ASYNC
+    from sqlalchemy.ext.asyncio import create_async_engine
+else:
+    from sqlalchemy import create_engine
+
+pytestmark = on_latest
+
+TOKEN = "a-token-of-the-worker"
+
+
+@pytest.fixture
+async def open_real(service: RealService) -> AsyncIterator[OpenClient]:
+    """``open_real(...)`` returns a client of the real service, which is closed with the test."""
+    async with AsyncExitStack() as stack:
+
+        async def open_one(**options: Any) -> Client:
+            target = options.pop("target", f"unix:{service.folder}")
+            options = {"token": TOKEN, "linger": 0, "kwargs": {"autocommit": True}, **options}
+            return await stack.enter_async_context(AsyncLeaseClient(target, **options))
+
+        yield open_one
+
+
+async def pid_of(client: Client, tenant: str = "a", **options: Any) -> int:
+    async with client.connection(tenant, **options) as conn:
+        row = await (await conn.execute("select pg_backend_pid()")).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+async def test_by_hand_off(open_real: OpenClient, service: RealService):
+    client = await open_real()
+    pids = {await pid_of(client) for _ in range(5)}
+    assert len(pids) == 1
+    stats = client.stats()
+    assert (stats.acquired, stats.connects, stats.hand_overs) == (5, 1, 4)
+    await wait_until(lambda: service.leases() == 0)
+
+
+async def test_through_the_gateway(open_real: OpenClient, service: RealService):
+    client = await open_real(delivery="gateway")
+    pids = set()
+    for _ in range(3):
+        pids.add(await pid_of(client))
+        await wait_until(lambda: service.leases() == 0)
+    assert len(pids) == 1
+    assert client.stats().connects == 3
+
+
+async def test_directly(open_real: OpenClient, service: RealService):
+    client = await open_real(delivery="direct")
+    async with client.connection("a") as conn:
+        cursor = await conn.execute("show application_name")
+        assert "tenantpool" in (await cursor.fetchone() or ("",))[0]
+    await wait_until(lambda: service.leases() == 0)
+
+
+async def test_a_session_is_wiped_between_leases(open_real: OpenClient):
+    client = await open_real(kwargs={"autocommit": True, "prepare_threshold": 0})
+    for _ in range(3):
+        async with client.connection("a") as conn:
+            assert await (await conn.execute("show work_mem")).fetchone() == ("4MB",)
+            await conn.execute("set work_mem = '1234kB'")
+            await conn.execute("create temp table t (x int)")
+            await conn.execute("select %s::int", [1])
+
+
+async def test_settings_that_libpq_remembers(open_real: OpenClient):
+    client = await open_real()
+    async with client.connection("a") as conn:
+        await conn.execute("set client_encoding = latin1")
+    async with client.connection("a") as conn:
+        assert await (await conn.execute("select 'ü€'")).fetchone() == ("ü€",)
+        assert await (await conn.execute("show client_encoding")).fetchone() == ("UTF8",)
+
+
+async def test_a_statement_is_cancelled(open_real: OpenClient, postgres: EmbeddedPostgres):
+    client = await open_real()
+    for _ in range(2):
+        async with client.connection("a") as conn:
+            pid = (await (await conn.execute("select pg_backend_pid()")).fetchone() or (0,))[0]
+            sleep = Background(conn.execute, "select pg_sleep(600)")
+            await wait_until(partial(_sleeps, postgres, pid))
+            await conn.cancel_safe(timeout=10)
+            with pytest.raises(psycopg.errors.QueryCanceled):
+                await sleep.result()
+    assert client.stats().hand_overs == 1
+
+
+def _sleeps(postgres: EmbeddedPostgres, pid: int) -> bool:
+    query = "select 1 from pg_stat_activity where pid = %s and wait_event = 'PgSleep'"
+    return bool(postgres.execute(query, [pid]))
+
+
+async def test_a_limit_that_is_met_says_who_holds_it(open_real: OpenClient):
+    client = await open_real()
+    held = [await client.acquire("a") for _ in range(4)]
+    with pytest.raises(TenantLimit) as caught:
+        await client.acquire("a", timeout=0.1)
+    assert caught.value.holders == {"a": 4}
+    with pytest.raises(UnknownTenant):
+        await client.acquire("nobody")
+    for conn in held:
+        await conn.close()
+
+
+async def test_a_waiter_gets_what_comes_back(open_real: OpenClient):
+    client = await open_real()
+    held = [await client.acquire("a") for _ in range(4)]
+    waiter = Background(pid_of, client)
+    await held[0].close()
+    assert await waiter.result()
+    for conn in held[1:]:
+        await conn.close()
+
+
+async def test_what_one_worker_parks_another_may_need(open_real: OpenClient, service: RealService):
+    hoarder, other = await open_real(linger=60), await open_real()
+    held = [await hoarder.acquire("a") for _ in range(4)]
+    for conn in held:
+        await conn.close()
+    assert hoarder.stats().parked == 4
+    assert await pid_of(other, "b", timeout=10)
+    assert hoarder.stats().parked < 4
+    assert hoarder.stats().recalls > 0
+
+
+async def test_revoked_after_a_notice(open_real: OpenClient, service: RealService):
+    told: list[Any] = []
+    client = await open_real(linger=60, on_drain=told.append)
+    async with raises(LeaseEnded), client.connection("a") as conn:
+        assert service.revoke("a/", 0.2, "maintenance") == 1
+        await wait_until(lambda: client.stats().ended)
+        with pytest.raises(psycopg.OperationalError):
+            await conn.execute("select 1")
+    assert [(drain.tenant, drain.reason) for drain in told] == [("a", "maintenance")]
+    await wait_until(lambda: service.leases() == 0)
+    assert await pid_of(client)
+
+
+async def test_the_service_is_killed_and_comes_back(open_real: OpenClient, service: RealService):
+    client = await open_real()
+    async with raises(LeaseEnded), client.connection("a") as conn:
+        service.kill()
+        await wait_until(lambda: client.stats().ended)
+        with pytest.raises(psycopg.OperationalError):
+            await conn.execute("select 1")
+    waiting = Background(pid_of, client, timeout=20)
+    service.start()
+    assert await waiting.result()
+    assert client.stats().sessions == 2
+
+
+async def test_the_service_ends_while_a_lease_is_in_use(
+    open_real: OpenClient, service: RealService
+):
+    client = await open_real(linger=60)
+    await pid_of(client, "b")
+    async with raises(LeaseEnded), client.connection("a"):
+        service.stop()
+    assert client.stats().parked == 0
+
+
+async def test_a_worker_that_says_goodbye_leaves_nothing(
+    open_real: OpenClient, service: RealService
+):
+    client = await open_real()
+    conn = await client.acquire("a")
+    assert service.leases() == 1
+    assert await client.close(grace=0) == 1
+    assert service.leases() == 0
+    await conn.close()
+
+
+async def test_a_wrong_token_is_told_at_once(open_real: OpenClient):
+    client = await open_real(token="not-the-token-of-anybody")
+    with pytest.raises(NotAuthenticated):
+        await client.acquire("a", timeout=20)
+
+
+async def test_sqlalchemy(open_real: OpenClient, service: RealService):
+    client = await open_real(kwargs=None)
+    creator: Any = client.creator("a")
+    if True:  # ASYNC
+        engine = create_async_engine(
+            "postgresql+psycopg://", async_creator=creator, poolclass=NullPool
+        )
+    else:
+        engine = create_engine("postgresql+psycopg://", creator=creator, poolclass=NullPool)
+    for _ in range(2):
+        async with engine.begin() as conn:
+            assert (await conn.execute(text("select 1"))).scalar() == 1
+    await engine.dispose()
+    assert client.stats().lent == 0
+    assert client.stats().hand_overs >= 1
+    await wait_until(lambda: service.leases() == 0)
