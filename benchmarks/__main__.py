@@ -11,7 +11,10 @@ from time import monotonic
 from benchmarks.measure import Effort, Result, machine, progress
 from benchmarks.report import put_into_project_page, save, show
 
-NAMES = ("hot_path", "cold_start", "zipf", "noisy", "scale", "restart", "decisions", "long_run")
+NAMES = (
+    *("hot_path", "cold_start", "zipf", "noisy", "scale", "restart", "decisions", "long_run"),
+    *("handoff", "gateway_speed", "service_rate", "workers"),
+)
 """Modules with a function ``run(effort) -> Result``, in the order of the table."""
 
 

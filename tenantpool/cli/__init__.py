@@ -1,6 +1,7 @@
 """The command line. One file per command; what is heavy is imported by the command that needs it.
 
-Exit codes: 0 it worked, 1 it failed, 2 the usage or the configuration is wrong.
+Exit codes: 0 it worked, 1 it failed, 2 the usage or the configuration is wrong. ``serve`` and
+``exec`` have some more.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from typing import Annotated
 
 import typer
 
-from tenantpool.cli import check, demo, size
+from tenantpool.cli import check, demo, serve, size
+from tenantpool.cli import exec as exec_
 from tenantpool.errors import ConfigError, TenantpoolError
 
 __all__ = ["app", "main"]
@@ -23,6 +25,10 @@ _EPILOG = """
 [cyan]tenantpool check-config config/tenantpool.yaml[/cyan] - is it right?
 
 [cyan]tenantpool size disks --cores 8 --spindles 1[/cyan] - how many are enough?
+
+[cyan]tenantpool serve --config config/tenantpool.yaml[/cyan] - lend to other processes
+
+[cyan]tenantpool exec acme -- psql[/cyan] - run a program under a lease
 
 [cyan]tenantpool --install-completion[/cyan] - complete commands in this shell
 
@@ -40,6 +46,8 @@ app = typer.Typer(
 # To add a command: a file beside this one, and a line here.
 app.command("check-config")(check.check_config)
 app.command("demo")(demo.demo)
+app.command("exec")(exec_.execute)
+app.command("serve")(serve.serve)
 app.add_typer(size.app, name="size")
 
 

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from tenantpool.cli.logs import LogFormat
 
+if TYPE_CHECKING:
     from tenantpool.config import Settings
     from tenantpool.service.server import Server
 
 _CUT = 3
 """Exit code: some leases were not given back in time, and their sessions were ended."""
-
-_TENANTS = {"acme": "enterprise", "globex": "pro", "initech": "basic"}
-"""Tenants of a service that was told of no database."""
 
 
 def serve(
@@ -35,84 +31,108 @@ def serve(
             help="Folder with a file per secret, such as databases__main__password.",
         ),
     ] = None,
+    log_format: Annotated[
+        LogFormat, typer.Option(help="What the log on stderr is written for: people or programs.")
+    ] = LogFormat.TEXT,
 ) -> None:
-    """Lend tenant connections over gRPC and through the PostgreSQL gateway, until told to stop.
+    """Lend connections to other processes, over gRPC and to any PostgreSQL driver.
 
-    With no database configured it starts a PostgreSQL of its own, with the tenants acme, globex
-    and initech, and says so.
+    With no database configured it starts a PostgreSQL of its own (extra: embedded), with a
+    database for each tenant, and says so.
 
     SIGTERM and SIGINT end it: workers are told, and have drain_grace seconds to give back what
-    they hold; a second signal ends it at once. Exit code 0 if everything was given back, 3 if
-    leases had to be cut, 2 if the configuration is wrong.
+    they hold; a second signal cuts that short.
+
+    Exit code 0 if everything was given back, 3 if leases had to be cut, 2 if the configuration is
+    wrong, 1 if it failed otherwise.
     """
-    with _settings(config, secrets_dir) as settings:
-        raise typer.Exit(_run(settings, config))
+    from tenantpool.cli.logs import start_logging
+    from tenantpool.cli.provision import provided_settings
+
+    start_logging(log_format)
+    with provided_settings(config, secrets_dir) as settings:
+        late = _run(settings, config, secrets_dir)
+    if late:
+        typer.echo(f"{late} leases were not given back in time: their sessions were ended")
+        raise typer.Exit(_CUT)
 
 
-@contextmanager
-def _settings(config: Path | None, secrets_dir: Path | None) -> Iterator[Settings]:
-    """The settings, with a database of our own if they know none."""
-    from tenantpool.config import Settings
-    from tenantpool.errors import ConfigError, ConfigErrors
-
-    try:
-        settings = Settings.load(config, secrets_dir=secrets_dir)
-    except ConfigError as error:
-        if isinstance(error, ConfigErrors) or not error.place.endswith(": databases"):
-            raise
-    else:
-        yield settings
-        return
-    from tenantpool.embedded import EmbeddedPostgres
-
-    with EmbeddedPostgres() as server:
-        for tenant in _TENANTS:
-            server.create_database(tenant)
-        typer.echo("no database is configured: a PostgreSQL of our own was started", err=True)
-        typer.echo(f"  its tenants: {', '.join(_TENANTS)}; its data ends with it", err=True)
-        yield Settings.load(
-            config,
-            secrets_dir=secrets_dir,
-            databases={"embedded": {"conninfo": server.dsn()}},
-            tenants={n: {"tier": tier, "dbname": n} for n, tier in _TENANTS.items()},
-            template={"enabled": False},
-        )
-
-
-def _run(settings: Settings, config: Path | None) -> int:
-    import logging
-
+def _run(settings: Settings, config: Path | None, secrets_dir: Path | None) -> int:
     import uvloop
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    return uvloop.run(_serve(settings, config))
+    try:
+        return uvloop.run(_serve(settings, config, secrets_dir))
+    finally:
+        # What is left to do is short: ending a PostgreSQL of our own must not be cut short.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
 
 
-async def _serve(settings: Settings, config: Path | None) -> int:
+async def _serve(settings: Settings, config: Path | None, secrets_dir: Path | None) -> int:
     from tenantpool.service.server import Server
 
-    server = Server(settings, config)
-    told = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told.set)
-    await server.start()
-    _say_where(server)
-    await told.wait()
-    told.clear()
-    typer.echo("stopping: waiting for leases to come back", err=True)
-    stopping = asyncio.create_task(server.stop())
-    again = asyncio.create_task(told.wait())
-    await asyncio.wait({stopping, again}, return_when=asyncio.FIRST_COMPLETED)
-    again.cancel()
-    if not stopping.done():
-        server.desk.hurry()
-    late = await stopping
-    if late:
-        typer.echo(f"{late} leases were not given back in time, their sessions ended", err=True)
-    return _CUT if late else 0
+    return await _Running(Server(settings, config, secrets_dir)).run()
+
+
+class _Running:
+    """A service from its start to its end, as signals say."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._told = asyncio.Event()
+
+    async def run(self) -> int:
+        """Serve until told to stop. Return how many leases were not given back in time.
+
+        Raises ConfigError if an address cannot be had.
+        """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop)
+        loop.add_signal_handler(signal.SIGHUP, _explain_reload)
+        if not await self._start():
+            return 0
+        _say_where(self._server)
+        await self._told.wait()
+        grace = self._server.settings.service.drain_grace
+        typer.echo(f"stopping: leases have {grace:g} s to come back; again ends them at once")
+        return await self._server.stop()
+
+    async def _start(self) -> bool:
+        """Return whether it has started, and not been told to stop before that."""
+        starting = asyncio.create_task(self._server.start())
+        stopping = asyncio.create_task(self._told.wait())
+        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            starting.cancel()  # it leaves nothing open
+            await asyncio.wait({starting})
+            return False
+        stopping.cancel()
+        await starting
+        return True
+
+    def _stop(self) -> None:
+        if self._told.is_set():
+            self._server.hurry()
+        self._told.set()
+
+
+def _explain_reload() -> None:
+    from tenantpool.manager.journal import logger
+
+    logger.warning(
+        "SIGHUP changes nothing: AdminService.ReloadConfig says what has changed in the "
+        "configuration, and a restart applies it"
+    )
 
 
 def _say_where(server: Server) -> None:
-    for line in server.addresses():
-        typer.echo(line, err=True)
+    """Where it listens, and a line to try it with."""
+    targets = server.targets
+    tenant = next(iter(server.settings.tenants), "TENANT")
+    where = [f"{address.host or '*'} port {address.port}" for address in server.gateways]
+    option = "" if server.is_at_default_folder else f"--target {targets[0]} "
+    typer.echo(f"leases:   {', '.join(targets)}")
+    typer.echo(f"gateway:  {', '.join(where)}")
+    typer.echo(f"try:      tenantpool exec {option}{tenant} -- psql")
+    typer.echo("ready")

@@ -41,6 +41,17 @@ class Target:
             raise ValueError(f"no target: name the service's address, or set {TARGET}")
         return cls(name, os.environ.get(TOKEN, "") if token is None else token, tls)
 
+    @property
+    def host(self) -> str:
+        """The host that it names; empty for a Unix socket."""
+        if self.name.startswith("unix:"):
+            return ""
+        place = self.name.rpartition("/")[2]
+        for scheme in ("dns:", "ipv4:", "ipv6:"):
+            place = place.removeprefix(scheme)
+        host, colon, _ = place.rpartition(":")
+        return (host if colon else place).strip("[]")
+
     def channel(self) -> str:
         """Path of the Unix channel; empty: gRPC is the way. Looks at the file system.
 

@@ -35,6 +35,9 @@ class Recalls:
         self._lent_to: dict[object, set[tuple[Database, Tenant]]] = {}
         self._asked_at: dict[Database | Tenant, float] = {}
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {len(self._lent_to)} may have parked something>"
+
     def lent(self, database: Database, tenant: Tenant, who: object) -> None:
         """*who* got a lease, which it may park."""
         self._holders.setdefault(database, {}).setdefault(tenant, {})[who] = None

@@ -35,6 +35,10 @@ class Attendance:
         self.ends_at = now + ttl
         self.tenures: dict[Tenure, None] = {}
 
+    def __repr__(self) -> str:
+        state = "over" if self.is_over else f"{len(self.tenures)} leases"
+        return f"<{type(self).__name__} {state}>"
+
     @property
     def is_over(self) -> bool:
         """Whether it has ended."""

@@ -31,7 +31,6 @@ async def greet(link: AsyncLink, options: Mapping[str, str]) -> Mapping[str, str
     given = differing.get(_APPLICATION)
     if given is not None and mark:
         differing[_APPLICATION] = f"{mark} {given}"[:_LONGEST_NAME]
-    link.is_greeted = True
     await link.switch(session.apply(differing.items()), undo=False)
     if given is None:
         return link.parameters

@@ -42,9 +42,7 @@ class Server:
         certificates = Certificates(rules.tls) if rules.tls is not None else None
         path = default_folder() if rules.folder == AUTO else rules.folder
         self.folder = Folder(Path(path)) if path is not None else None
-        self.rpc = RpcServer(
-            self.desk, self.manager, self.guard, certificates, config, secrets_dir
-        )
+        self.rpc = RpcServer(self.desk, self.manager, self.guard, certificates, config, secrets_dir)
         self.gateway = Gateway(
             self.desk.switchboard,
             tls=certificates.context if certificates is not None else None,
@@ -106,20 +104,30 @@ class Server:
         unix = [f"unix:{self.folder.path}"] if self.folder is not None else []
         return unix + [name for name in self.rpc.addresses if not name.startswith("unix:")]
 
+    @property
+    def gateways(self) -> list[GatewayAddress]:
+        """Where the gateway listens; an empty host is every address of this one."""
+        return self.desk.switchboard.gateways
+
+    @property
+    def is_at_default_folder(self) -> bool:
+        """Whether clients that are told nothing find it."""
+        return self.folder is not None and self.folder.path == default_folder()
+
     async def _listen(self) -> None:
+        """The gateway first: from then on leases can name it."""
         rules = self.settings.service
-        gateways = self.desk.switchboard.gateways
-        if self.folder is not None:
-            path = self.folder.path
-            self._channels = ChannelServer(self.desk, path / CHANNEL_SOCKET, self.guard.on_unix)
-            self._channels.start()
-            port = await self.gateway.listen_unix(path, rules.gateway_port)
-            gateways.append(GatewayAddress(host=str(path), port=port))
+        folder = self.folder.path if self.folder is not None else None
+        if folder is not None:
+            port = await self.gateway.listen_unix(folder, rules.gateway_port)
+            self.gateways.append(GatewayAddress(host=str(folder), port=port))
         for host in rules.listen:
             port = await self.gateway.listen_tcp(host, rules.gateway_port)
-            gateways.append(GatewayAddress(host="" if host in _WILDCARDS else host, port=port))
-        folder = self.folder.path if self.folder is not None else None
+            self.gateways.append(GatewayAddress(host="" if host in _WILDCARDS else host, port=port))
         await self.rpc.start(rules.listen, rules.grpc_port, folder)
+        if folder is not None:
+            self._channels = ChannelServer(self.desk, folder / CHANNEL_SOCKET, self.guard.on_unix)
+            self._channels.start()
 
     def _admits(self, uid: int) -> bool:
         """Whether that user of this host may come to the gateway's Unix socket at all.

@@ -18,13 +18,13 @@ from tenantpool.service.server import Server
 
 
 class RealService:
-    """Runs the service in *folder*, over *dbname*: tenants a and b, which share its capacity."""
+    """Runs the service in *folder*, over *dbname*: tenants a and b share 4 connections."""
 
     def __init__(self, folder: Path, postgres: EmbeddedPostgres, dbname: str) -> None:
         self.folder = folder
         self.address = ""
         self.settings: dict[str, Any] = {
-            "databases": {"main": {"conninfo": postgres.dsn(), "capacity": 4}},
+            "databases": {"main": {"conninfo": postgres.dsn(), "capacity": 5}},
             "tiers": {"basic": {"cap": 4, "min_size": 0, "acquire_timeout": 20}},
             "tenants": {"a": {"dbname": dbname}, "b": {"dbname": dbname}},
             "template": {"enabled": False},

@@ -50,7 +50,8 @@ def test_what_an_event_makes_of_a_request(state: str, event: str) -> None:
     actions = getattr(world.db, event)(world.now, request)
     world.perform(actions)
     assert request.state == OUTCOME[state][EVENTS.index(event)]
-    assert len(world.answered) - answers == (state == WAITING and event == "expire")
+    told = (state, event) in {(WAITING, "expire"), (GRANTED, "revoke")}
+    assert len(world.answered) - answers == told
     if state not in (WAITING, GRANTED):
         assert actions == (), "said of a request that has ended, and not ignored"
     assert (request.slot is not None) == (request.state == GRANTED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -104,10 +105,14 @@ async def test_only_the_other_wipe_will_do_where_libpq_has_changed_settings(
     postgres: EmbeddedPostgres, database: str, open_link: OpenLink
 ):
     link = await open_link(postgres.dsn(database))
-    link.is_lent_away = link.is_greeted = True
+    known = link.parameters
+    link.is_lent_away = True
+    await link.switch("set timezone = 'Asia/Tokyo'", undo=False)
+    assert link.parameters["TimeZone"] == "Asia/Tokyo"
     assert link.wipe_quickly(1.0, print) is None
     await link.wipe(20)
-    assert not link.is_greeted
+    assert link.parameters == known
+    assert await wipe(link) == ""
 
 
 ASIDES = st.lists(
@@ -153,4 +158,4 @@ def _boundaries(answer: bytes) -> list[int]:
 
 def _pieces(length: int, cuts: list[int]) -> list[tuple[int, int]]:
     at = sorted({0, length, *(cut for cut in cuts if cut < length)})
-    return list(zip(at, at[1:], strict=False))
+    return list(pairwise(at))

@@ -45,6 +45,7 @@ from tenantpool.v1.lease_pb2 import (
 from tenantpool.v1.session_pb2 import Hello, SessionRequest
 
 from .delivery import deliver
+from .environment import environment
 from .lease import AsyncLease, C
 from .session import AsyncSession
 
@@ -212,6 +213,16 @@ class AsyncLeaseClient(Generic[C]):
         For ``create_async_engine(..., async_creator=leases.creator("acme"), poolclass=NullPool)``.
         """
         return partial(self.acquire, tenant, timeout=timeout, priority=priority)
+
+    async def environment(self, tenant: str, *, timeout: float | None = None) -> dict[str, str]:
+        """PGHOST and others: with them any program of libpq's connects as *tenant*.
+
+        A lease is taken at once, within *timeout* seconds, for the first connection; each further
+        one takes another. They last for as long as this client is open. They hold a password, for
+        nothing but this. Raises as entering a ``connection`` does.
+        """
+        session = await self._session_by(self._deadline(timeout))
+        return await environment(session, tenant, timeout)
 
     def stats(self) -> ClientStats:
         """What has been counted, and the state of this moment. Does not block."""

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from math import ceil
 from time import monotonic
 from typing import Any
@@ -16,9 +15,9 @@ from tenantpool.client.dress import Dress
 from tenantpool.client.frames import Answer
 from tenantpool.client.grant import Grant
 from tenantpool.client.husk import Husk
-from tenantpool.errors import BadRequest, ConnectFailed, LeaseEnded, ServiceUnavailable
+from tenantpool.errors import BadRequest, ConnectFailed, ServiceUnavailable
 from tenantpool.status import from_status
-from tenantpool.v1.lease_pb2 import GatewayAddress, GatewayWay, Lease
+from tenantpool.v1.lease_pb2 import GatewayWay, Lease
 from tenantpool.v1.session_pb2 import HandOverRequest, SessionRequest
 
 from .session import Session
@@ -47,7 +46,7 @@ def deliver(
         session.shelf.drop_husk(husk)
     if lease.HasField("direct"):
         return _connect_directly(session, tenant, lease, dress)
-    conn = _connect_to_gateway(lease.gateway, dress)
+    conn = _connect_to_gateway(session, lease.gateway, dress)
     try:
         if hands_over and (grant := _hand_over(session, tenant, lease, conn, dress)):
             return grant
@@ -89,28 +88,24 @@ def _hand_over(
     return Grant(session.shelf, tenant, lease, conn, fd, husk)
 
 
-def _connect_to_gateway(way: GatewayWay, dress: Dress[Any]) -> Connection[Any]:
+def _connect_to_gateway(session: Session, way: GatewayWay, dress: Dress[Any]) -> Connection[Any]:
     """Connect with the ticket. Raises ServiceUnavailable if the gateway can't be reached."""
-    address = _nearest(way)
+    place = session.way_in(way.addresses)
     params: dict[str, Any] = {
-        "host": address.host,
-        "port": address.port,
+        **place,
         "user": way.user,
         "password": way.ticket,
         "dbname": way.dbname,
-        "gssencmode": "disable",
         # What the environment says of a session is not for this one: it is the service's.
         "options": "",
         "application_name": "",
         "client_encoding": "",
         "connect_timeout": ceil(_LONGEST_CONNECT),
     }
-    if address.host.startswith("/"):
-        params["sslmode"] = "disable"
     try:
         conn: Connection[Any] = dress.connection_class.connect(**params, **dress.kwargs)
     except (Error, OSError) as error:
-        raise ServiceUnavailable(f"the gateway at {address.host}: {error}") from error
+        raise ServiceUnavailable(f"the gateway at {place['host']}: {error}") from error
     return conn
 
 
@@ -128,15 +123,3 @@ def _connect_directly(session: Session, tenant: str, lease: Lease, dress: Dress[
     except BaseException:
         conn.pgconn.finish()
         raise
-
-
-def _nearest(way: GatewayWay) -> GatewayAddress:
-    """A Unix socket that is there, if one is; otherwise the first address."""
-    for address in way.addresses:
-        path = f"{address.host}/.s.PGSQL.{address.port}"
-        with suppress(OSError):
-            if address.host.startswith("/") and os.stat(path):
-                return address
-    if not way.addresses:
-        raise LeaseEnded("the service has no gateway, and the lease can't be reached")
-    return way.addresses[0]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterable
 from contextlib import suppress
 from math import inf
 from time import monotonic
@@ -13,12 +14,14 @@ from tenantpool.client.channel import Channel
 from tenantpool.client.counters import Counters
 from tenantpool.client.durations import seconds
 from tenantpool.client.frames import Answer
+from tenantpool.client.gateway import way_in
 from tenantpool.client.notices import Drain, OnDrain, tell
 from tenantpool.client.shelf import Shelf
 from tenantpool.client.target import Target
 from tenantpool.concurrency import Alarm, Companion, Lock
 from tenantpool.errors import ServiceUnavailable, TenantpoolError
 from tenantpool.status import from_status
+from tenantpool.v1.lease_pb2 import GatewayAddress
 from tenantpool.v1.session_pb2 import (
     Goodbye,
     Heartbeat,
@@ -49,6 +52,7 @@ class Session:
         self, target: Target, linger: float, counters: Counters, on_drain: OnDrain | None
     ) -> None:
         self.session_id = ""
+        self.session_pass = ""
         self.good_until = inf
         self.lost = ""
         self.uses_grpc = False
@@ -93,7 +97,7 @@ class Session:
             self.lose(str(error) or type(error).__name__)
             self.join()
             raise
-        self.session_id = welcome.session_id
+        self.session_id, self.session_pass = welcome.session_id, welcome.session_pass
         self._beat_every = seconds(welcome.heartbeat) or seconds(welcome.ttl) / 3
         self._beat_at = monotonic() + self._beat_every
         self._ticker.start(self._keep_up)
@@ -162,6 +166,10 @@ class Session:
         if self._lane is None:
             raise ServiceUnavailable(self.lost)
         self._lane.tell(request)
+
+    def way_in(self, addresses: Iterable[GatewayAddress]) -> dict[str, str]:
+        """libpq's parameters for the nearest of the gateway's *addresses*. LeaseEnded: none is."""
+        return way_in(addresses, self._target)
 
     def _connect(self, path: str, timeout: float) -> Any:
         if path:

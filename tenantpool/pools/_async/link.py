@@ -41,7 +41,7 @@ class AsyncLink:
         "_socket",
         "_witness",
         "conn",
-        "is_greeted",
+        "is_altered",
         "is_lent_away",
         "is_shared",
         "pid",
@@ -57,8 +57,8 @@ class AsyncLink:
         self.is_shared = False
         """Whether others may have spoken on its socket, so that libpq does not know its state."""
         self._is_plain: bool | None = None
-        self.is_greeted = False
-        """Whether libpq itself has changed settings for a holder in another process."""
+        self.is_altered = False
+        """Whether libpq has changed settings, of which it knows, and has not wiped them yet."""
         self.is_lent_away = False
         """Whether its holders are other processes, so that libpq's object is always ours."""
         self._socket: socket.socket | None = None
@@ -149,6 +149,7 @@ class AsyncLink:
         Only where the application configures connections it takes more, as its function must
         find a wiped session and not the next tenant's. Raises psycopg.Error or UnicodeError.
         """
+        self.is_altered = bool(apply) or (self.is_altered and not undo)
         if not undo:
             return await self._send(apply)
         self._renew()
@@ -171,7 +172,7 @@ class AsyncLink:
         """
         self._renew()
         await wipe(self.conn.pgconn, timeout)
-        self.is_shared = self.is_greeted = False
+        self.is_shared = self.is_altered = False
         await self.pool.dress(self.conn)
         await self.pool.configure(self.conn)
 
@@ -181,7 +182,7 @@ class AsyncLink:
             self, timeout: float, done: Callable[[str], None]
         ) -> asyncio.Future[None] | None:
             """Begin a ``QuickWipe``, or return None if only ``wipe`` will do. Does not block."""
-            if not self.is_lent_away or self.is_greeted or self.pool.is_configured:
+            if not self.is_lent_away or self.is_altered or self.pool.is_configured:
                 return None
 
             def wiped(problem: str) -> None:

@@ -40,7 +40,7 @@ class Link:
         "_socket",
         "_witness",
         "conn",
-        "is_greeted",
+        "is_altered",
         "is_lent_away",
         "is_shared",
         "pid",
@@ -56,8 +56,8 @@ class Link:
         self.is_shared = False
         """Whether others may have spoken on its socket, so that libpq does not know its state."""
         self._is_plain: bool | None = None
-        self.is_greeted = False
-        """Whether libpq itself has changed settings for a holder in another process."""
+        self.is_altered = False
+        """Whether libpq has changed settings, of which it knows, and has not wiped them yet."""
         self.is_lent_away = False
         """Whether its holders are other processes, so that libpq's object is always ours."""
         self._socket: socket.socket | None = None
@@ -148,6 +148,7 @@ class Link:
         Only where the application configures connections it takes more, as its function must
         find a wiped session and not the next tenant's. Raises psycopg.Error or UnicodeError.
         """
+        self.is_altered = bool(apply) or (self.is_altered and not undo)
         if not undo:
             return self._send(apply)
         self._renew()
@@ -170,7 +171,7 @@ class Link:
         """
         self._renew()
         wipe(self.conn.pgconn, timeout)
-        self.is_shared = self.is_greeted = False
+        self.is_shared = self.is_altered = False
         self.pool.dress(self.conn)
         self.pool.configure(self.conn)
 

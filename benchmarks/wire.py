@@ -1,0 +1,113 @@
+"""The service's Unix channel with next to nothing around it, so that the service is measured."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from types import TracebackType
+from typing import Self
+
+from psycopg.conninfo import make_conninfo
+
+from benchmarks.bouncer import PLAIN
+from benchmarks.served import GATEWAY_PORT, Served
+from tenantpool.v1.lease_pb2 import DELIVERY_GATEWAY, DELIVERY_HAND_OFF
+from tenantpool.v1.session_pb2 import Hello, Join, SessionRequest, SessionResponse, Welcome
+
+_HEAD = struct.Struct("!I")
+_MOST_DESCRIPTORS = 1
+
+
+def hello(name: str) -> SessionRequest:
+    """What begins the session of a worker."""
+    deliveries = [DELIVERY_HAND_OFF, DELIVERY_GATEWAY]
+    return SessionRequest(hello=Hello(worker=name, deliveries=deliveries))
+
+
+def frame(request: SessionRequest) -> bytes:
+    """*request* as it goes over the channel."""
+    message = request.SerializeToString()
+    return _HEAD.pack(len(message)) + message
+
+
+class Line:
+    """A channel whose calls block; a context manager. Notices that come in are skipped."""
+
+    def __init__(self, served: Served) -> None:
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.connect(str(served.folder / "session.sock"))
+        self._read = b""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.socket.close()
+
+    def greet(self, request: SessionRequest) -> Welcome:
+        """Say Hello, or Join."""
+        request.sequence = 1
+        self.socket.sendall(frame(request))
+        return self.hear(1).welcome
+
+    def join(self, welcome: Welcome) -> None:
+        """Become a further channel of that session."""
+        self.greet(SessionRequest(join=Join(session_pass=welcome.session_pass)))
+
+    def hear(self, sequence: int) -> SessionResponse:
+        """The answer to the request of that number; a socket that comes along is closed."""
+        while True:
+            response = SessionResponse.FromString(self._hear())
+            if response.HasField("refused"):
+                raise RuntimeError(f"refused: {response.refused.message}")
+            if response.sequence == sequence:
+                return response
+
+    def _hear(self) -> bytes:
+        while len(self._read) < 4 or len(self._read) < 4 + _HEAD.unpack_from(self._read)[0]:
+            data, descriptors, _, _ = socket.recv_fds(self.socket, 65536, _MOST_DESCRIPTORS)
+            for descriptor in descriptors:
+                os.close(descriptor)
+            if not data:
+                raise RuntimeError("the service has closed the channel")
+            self._read += data
+        end = 4 + _HEAD.unpack_from(self._read)[0]
+        message, self._read = self._read[4:end], self._read[end:]
+        return message
+
+
+class Pass:
+    """A session whose pass opens the gateway, as of ``tenantpool exec``; a context manager."""
+
+    def __init__(self, served: Served) -> None:
+        self._served = served
+        self._line = Line(served)
+        self._welcome = self._line.greet(hello("benchmark"))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._line.__exit__(kind, error, traceback)
+
+    def conninfo(self, tenant: str) -> str:
+        """What takes a lease of *tenant* with each connection."""
+        return make_conninfo(
+            host=str(self._served.folder),
+            port=GATEWAY_PORT,
+            user=f"{tenant}@{self._welcome.session_id}",
+            password=self._welcome.session_pass,
+            dbname="postgres",
+            **PLAIN,
+        )

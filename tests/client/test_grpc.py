@@ -1,0 +1,113 @@
+"""The client over gRPC, as from another host; in its own module, because gRPC stays once it is in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import grpc
+import psycopg
+import pytest
+
+from tenantpool.client import AsyncLeaseClient, LeaseClient
+from tenantpool.errors import (
+    LeaseEnded,
+    ManagerClosed,
+    NotAuthenticated,
+    ServiceUnavailable,
+    TenantLimit,
+)
+from tests.client.serve import RealService
+from tests.manager.test_forks import in_child
+from tests.support.servers import on_latest
+from tests.support.wait import wait_until
+
+TOKEN = "a-token-of-the-worker"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def grpc_is_in() -> Iterator[None]:
+    """gRPC's threads and descriptors stay once they are there: no test leaks them."""
+    grpc.aio.init_grpc_aio()
+    asyncio.run(_connect_once())
+    with grpc.insecure_channel("127.0.0.1:1") as channel, pytest.raises(grpc.FutureTimeoutError):
+        grpc.channel_ready_future(channel).result(0.05)
+    yield
+    grpc.aio.shutdown_grpc_aio()
+
+
+async def _connect_once() -> None:
+    async with grpc.aio.insecure_channel("127.0.0.1:1") as channel:
+        channel.get_state(try_to_connect=True)
+
+
+@on_latest
+def test_leases_of_threads(service: RealService):
+    with LeaseClient(service.address, token=TOKEN, linger=0) as leases:
+        for number in range(3):
+            with leases.connection("a", timeout=10) as conn:
+                assert conn.execute("select %s::int", [number]).fetchone() == (number,)
+            wait_until(lambda: service.leases() == 0)
+        assert leases.stats().connects == 3
+
+
+@on_latest
+def test_leases_of_tasks(service: RealService):
+    async def work() -> None:
+        async with AsyncLeaseClient(service.address, token=TOKEN) as leases:
+            for number in range(3):
+                async with leases.connection("a", timeout=10) as conn:
+                    cursor = await conn.execute("select %s::int", [number])
+                    assert await cursor.fetchone() == (number,)
+            assert leases.stats().reused == 2
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(work())
+    assert service.leases() == 0
+
+
+@on_latest
+def test_errors_are_the_same(service: RealService):
+    with LeaseClient(service.address, token=TOKEN, linger=0) as leases:
+        held = [leases.acquire("a") for _ in range(4)]
+        with pytest.raises(TenantLimit) as caught:
+            leases.acquire("a", timeout=0.1)
+        assert caught.value.holders == {"a": 4}
+        for conn in held:
+            conn.close()
+    wrong: LeaseClient = LeaseClient(service.address, token="not-the-token-of-anybody")
+    with wrong, pytest.raises(NotAuthenticated):
+        wrong.acquire("a", timeout=20)
+
+
+@on_latest
+def test_a_service_that_is_killed_and_comes_back(service: RealService):
+    service.settings["service"]["grpc_port"] = int(service.address.rpartition(":")[2])
+    with LeaseClient(service.address, token=TOKEN, linger=0) as leases:
+        with pytest.raises(LeaseEnded), leases.connection("a") as conn:
+            service.kill()
+            wait_until(lambda: leases.stats().ended)
+            with pytest.raises(psycopg.OperationalError):
+                conn.execute("select 1")
+        with pytest.raises(ServiceUnavailable):
+            leases.acquire("a", timeout=0.1)
+        service.start()
+        with leases.connection("a", timeout=20) as conn:
+            assert conn.execute("select 1").fetchone() == (1,)
+        assert leases.stats().sessions == 2
+
+
+@on_latest
+def test_a_child_is_told(service: RealService):
+    with LeaseClient(service.address, token=TOKEN, linger=0) as leases:
+        conn = leases.acquire("a")
+
+        def use() -> str:
+            assert conn.closed
+            with pytest.raises(ManagerClosed, match="gRPC was in use"):
+                leases.acquire("a")
+            return "told"
+
+        assert in_child(use) == "told"
+        assert conn.execute("select 1").fetchone() == (1,)
+        conn.close()

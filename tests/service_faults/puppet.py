@@ -1,0 +1,170 @@
+"""A worker in a process of its own: it does what it is told, and can be stopped and killed.
+
+Run as a program, it is that process: each line is Python to run, each answer its value or error.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tests.support.wait import wait_until
+
+
+class Failed(Exception):
+    """What the worker was told to do failed; the message begins with the error's name."""
+
+
+class Puppet:
+    """Starts a worker, whose names are ``client``, and what it is told to import or to make.
+
+    *options* are the client's. With *tasks* it is an AsyncLeaseClient.
+    """
+
+    def __init__(self, target: str, *, tasks: bool = False, **options: Any) -> None:
+        self.tasks = tasks
+        self._wait = "await " if tasks else ""
+        setup = json.dumps({"target": target, "tasks": tasks, "options": options})
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", __name__, setup],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.pid}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.kill()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    # -- orders --------------------------------------------------------------------------------
+
+    def do(self, code: str) -> Any:
+        """Run *code*; return its value if it is an expression. Raises Failed."""
+        self.start(code)
+        return self.finish()
+
+    def start(self, code: str) -> None:
+        """As ``do``, but does not wait: ``finish`` does."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(code) + "\n")
+        self._process.stdin.flush()
+
+    def finish(self) -> Any:
+        """Return the value of what was started. Raises Failed."""
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        assert line, f"the worker has ended with {self._process.wait()}"
+        answer = json.loads(line)
+        if "error" in answer:
+            raise Failed(answer["error"])
+        return answer["value"]
+
+    def take(self, tenant: str, name: str = "conn", **options: Any) -> int:
+        """Borrow a connection and call it *name*; return the number of its backend."""
+        given = "".join(f", {key}={value!r}" for key, value in options.items())
+        self.do(f"{name} = {self._wait}client.acquire({tenant!r}{given})")
+        return int(self.run("select pg_backend_pid()", name))
+
+    def run(self, statement: str, name: str = "conn") -> Any:
+        """Run a statement; return the first value of its first row, if it has any."""
+        self.do(f"cursor = {self._wait}{name}.execute({statement!r})")
+        return self.do(f"({self._wait}cursor.fetchone())[0] if cursor.description else None")
+
+    def give_back(self, name: str = "conn") -> None:
+        """Give a connection back, committed; raises Failed."""
+        self.do(f"{self._wait}{name}._pool.end(failed=False)")
+
+    def close(self) -> None:
+        """Let it close its client and end."""
+        self.do(f"{self._wait}client.close()")
+        self._process.communicate(timeout=10)
+
+    # -- signals -------------------------------------------------------------------------------
+
+    def kill(self) -> None:
+        """As with kill -9."""
+        self._process.kill()
+        self._process.communicate()
+
+    def stop(self) -> None:
+        """As with kill -STOP; blocks until it has stopped."""
+        os.kill(self.pid, signal.SIGSTOP)
+        stat = Path(f"/proc/{self.pid}/stat")
+        wait_until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T", what="its stop")
+
+    def go_on(self) -> None:
+        """As with kill -CONT."""
+        os.kill(self.pid, signal.SIGCONT)
+
+
+class Program:
+    """The process."""
+
+    def __init__(self, target: str, tasks: bool, options: dict[str, Any]) -> None:
+        from tenantpool.client import AsyncLeaseClient, LeaseClient
+
+        kind: Any = AsyncLeaseClient if tasks else LeaseClient
+        options = {"linger": 0, "kwargs": {"autocommit": True}, **options}
+        self._names: dict[str, Any] = {"target": target, "client": kind(target, **options)}
+
+    def run(self) -> None:
+        for line in sys.stdin:
+            self._say(self._answer, json.loads(line))
+
+    async def run_tasks(self) -> None:
+        loop = asyncio.get_running_loop()
+        while line := await loop.run_in_executor(None, sys.stdin.readline):
+            try:
+                value = self._eval(json.loads(line))
+                self._print(value=await value if asyncio.iscoroutine(value) else value)
+            except Exception as error:
+                self._print(error=f"{type(error).__name__}: {error}")
+
+    def _say(self, answer: Any, code: str) -> None:
+        try:
+            self._print(value=answer(code))
+        except Exception as error:
+            self._print(error=f"{type(error).__name__}: {error}")
+
+    def _answer(self, code: str) -> Any:
+        return self._eval(code)
+
+    def _eval(self, code: str) -> Any:
+        try:
+            compiled = compile(code, "<order>", "eval", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        except SyntaxError:
+            compiled = compile(code, "<order>", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        return eval(compiled, self._names)
+
+    def _print(self, **answer: Any) -> None:
+        print(json.dumps(answer, default=repr), flush=True)
+
+
+if __name__ == "__main__":
+    program = Program(**json.loads(sys.argv[1]))
+    if json.loads(sys.argv[1])["tasks"]:
+        asyncio.run(program.run_tasks())
+    else:
+        program.run()
