@@ -137,8 +137,8 @@ def _pgbench_all(contenders: dict[str, str], clients: int, size: Size) -> Rates:
     found: Rates = {name: [] for name in contenders}
     jobs = str(min(2, clients))
     options = ["-S", "-n", "-c", str(clients), "-j", jobs, "-T", str(size.seconds)]
-    for name, conninfo in contenders.items():
-        if size.rounds > 1:
+    if size.rounds > 1:
+        for conninfo in contenders.values():
             pgbench(*options, conninfo=conninfo)  # connects, and warms up
     for _ in range(size.rounds):
         for name, conninfo in contenders.items():

@@ -31,10 +31,25 @@ class Served:
     folder: Path
     pid: int
 
+    @classmethod
+    def of(cls, pid: int) -> Served:
+        """One that another process has started, to see what it uses."""
+        return cls(Path(), pid)
+
     @property
     def target(self) -> str:
         """What LeaseClient takes."""
         return f"unix:{self.folder}"
+
+    @property
+    def channel(self) -> str:
+        """The Unix channel."""
+        return f"{self.folder}/session.sock"
+
+    @property
+    def gateway(self) -> str:
+        """The gateway's Unix socket."""
+        return f"{self.folder}/.s.PGSQL.{GATEWAY_PORT}"
 
     @property
     def grpc(self) -> str:
@@ -95,17 +110,18 @@ def service(
 
 def _wait(process: subprocess.Popen[bytes], folder: Path, log: Path) -> None:
     """Until all of its sockets are there."""
-    names = ("session.sock", f".s.PGSQL.{GATEWAY_PORT}", "grpc.sock")
+    served = Served(folder, process.pid)
+    paths = (served.channel, served.gateway, served.grpc.removeprefix("unix:"))
     deadline = time.monotonic() + _START_TIMEOUT
-    while not all(_listens(folder / name) for name in names):
+    while not all(_listens(path) for path in paths):
         if process.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError(f"the service did not start:\n{log.read_text()}")
         time.sleep(0.02)
 
 
-def _listens(path: Path) -> bool:
+def _listens(path: str) -> bool:
     with socket.socket(socket.AF_UNIX) as probe, suppress(OSError):
-        probe.connect(str(path))
+        probe.connect(path)
         return True
     return False
 

@@ -12,10 +12,10 @@ from psycopg.conninfo import make_conninfo
 
 from benchmarks.bouncer import PLAIN
 from benchmarks.served import GATEWAY_PORT, Served
-from tenantpool.v1.lease_pb2 import DELIVERY_GATEWAY, DELIVERY_HAND_OFF
+from tenantpool.v1.lease_pb2 import DELIVERY_GATEWAY, DELIVERY_HAND_OFF, GatewayWay
 from tenantpool.v1.session_pb2 import Hello, Join, SessionRequest, SessionResponse, Welcome
 
-_HEAD = struct.Struct("!I")
+HEAD = struct.Struct("!I")
 _MOST_DESCRIPTORS = 1
 
 
@@ -28,7 +28,7 @@ def hello(name: str) -> SessionRequest:
 def frame(request: SessionRequest) -> bytes:
     """*request* as it goes over the channel."""
     message = request.SerializeToString()
-    return _HEAD.pack(len(message)) + message
+    return HEAD.pack(len(message)) + message
 
 
 class Line:
@@ -36,7 +36,7 @@ class Line:
 
     def __init__(self, served: Served) -> None:
         self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.connect(str(served.folder / "session.sock"))
+        self.socket.connect(served.channel)
         self._read = b""
 
     def __enter__(self) -> Self:
@@ -70,16 +70,42 @@ class Line:
                 return response
 
     def _hear(self) -> bytes:
-        while len(self._read) < 4 or len(self._read) < 4 + _HEAD.unpack_from(self._read)[0]:
+        while len(self._read) < 4 or len(self._read) < 4 + HEAD.unpack_from(self._read)[0]:
             data, descriptors, _, _ = socket.recv_fds(self.socket, 65536, _MOST_DESCRIPTORS)
             for descriptor in descriptors:
                 os.close(descriptor)
             if not data:
                 raise RuntimeError("the service has closed the channel")
             self._read += data
-        end = 4 + _HEAD.unpack_from(self._read)[0]
+        end = 4 + HEAD.unpack_from(self._read)[0]
         message, self._read = self._read[4:end], self._read[end:]
         return message
+
+
+def connect_to_gateway(
+    served: Served, way: GatewayWay, *, is_patient: bool = True
+) -> socket.socket:
+    """Start up; *is_patient*: wait for the connection, too, and not only to be let in."""
+    end = socket.socket(socket.AF_UNIX)
+    end.connect(served.gateway)
+    options = f"user\0{way.user}\0database\0{way.dbname}\0\0".encode()
+    end.sendall(struct.pack("!ii", len(options) + 8, 196608) + options)
+    _expect(end, b"R", struct.pack("!i", 3))  # a password, please
+    end.sendall(b"p" + struct.pack("!i", len(way.ticket) + 5) + way.ticket.encode() + b"\0")
+    _expect(end, b"R", struct.pack("!i", 0))
+    while is_patient and _message(end)[0] != b"Z":
+        pass
+    return end
+
+
+def _expect(end: socket.socket, kind: bytes, body: bytes) -> None:
+    if (found := _message(end)) != (kind, body):
+        raise RuntimeError(f"the gateway said {found}")
+
+
+def _message(end: socket.socket) -> tuple[bytes, bytes]:
+    head = end.recv(5, socket.MSG_WAITALL)
+    return head[:1], end.recv(struct.unpack("!i", head[1:])[0] - 4, socket.MSG_WAITALL)
 
 
 class Pass:
@@ -101,13 +127,19 @@ class Pass:
     ) -> None:
         self._line.__exit__(kind, error, traceback)
 
-    def conninfo(self, tenant: str) -> str:
+    def way(self, tenant: str) -> GatewayWay:
         """What takes a lease of *tenant* with each connection."""
+        user = f"{tenant}@{self._welcome.session_id}"
+        return GatewayWay(user=user, ticket=self._welcome.session_pass, dbname="postgres")
+
+    def conninfo(self, tenant: str) -> str:
+        """The same for libpq."""
+        way = self.way(tenant)
         return make_conninfo(
             host=str(self._served.folder),
             port=GATEWAY_PORT,
-            user=f"{tenant}@{self._welcome.session_id}",
-            password=self._welcome.session_pass,
-            dbname="postgres",
+            user=way.user,
+            password=way.ticket,
+            dbname=way.dbname,
             **PLAIN,
         )

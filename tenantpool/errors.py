@@ -5,7 +5,8 @@ TenantpoolError
 │   └── ConfigErrors       ... in several places, all of them listed
 ├── ManagerClosed          the manager is not open (any more), or was inherited through a fork
 ├── LeaseEnded             the lease was returned, revoked, or ran out before this use
-│   └── StaleToken         ... and its id now names another one
+│   ├── StaleToken         ... and its id now names another one
+│   └── LeaseTooLong       ... it was held for as long as its tier allows
 ├── NotAuthenticated       the service does not know who is asking
 ├── NotAllowed             the service knows, and it is not for them
 ├── BadRequest             what was asked for makes no sense
@@ -42,6 +43,7 @@ __all__ = [
     "Draining",
     "IdentityLimit",
     "LeaseEnded",
+    "LeaseTooLong",
     "ManagerClosed",
     "NotAllowed",
     "NotAuthenticated",
@@ -87,6 +89,10 @@ class LeaseEnded(TenantpoolError):
 
 class StaleToken(LeaseEnded):
     """The fencing token is not that of the lease: the lease that was meant has ended."""
+
+
+class LeaseTooLong(LeaseEnded):
+    """The lease was held for as long as the tenant's tier allows; no renewal helps."""
 
 
 class NotAuthenticated(TenantpoolError):

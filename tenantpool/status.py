@@ -64,6 +64,7 @@ _KINDS: dict[type[TenantpoolError], _Kind] = {
     # No such database, a wrong password: somebody has to put it right first.
     errors.ConnectFailed: _Kind(code.FAILED_PRECONDITION, "CONNECT_FAILED"),
     errors.StaleToken: _Kind(code.ABORTED, "STALE_TOKEN"),
+    errors.LeaseTooLong: _Kind(code.FAILED_PRECONDITION, "MAX_LEASE"),
     errors.LeaseEnded: _Kind(code.NOT_FOUND, "LEASE_EXPIRED"),
     errors.RequestConflict: _Kind(code.INVALID_ARGUMENT, "REQUEST_ID_CONFLICT"),
     errors.BadRequest: _Kind(code.INVALID_ARGUMENT, "BAD_REQUEST"),

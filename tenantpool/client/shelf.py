@@ -14,6 +14,8 @@ from tenantpool.errors import LeaseEnded, ServiceUnavailable
 from tenantpool.v1.session_pb2 import Discard, SessionRequest
 
 _MOST_HUSKS = 64
+_TRUST = 0.01
+"""Seconds for which a parked connection is lent again without a look whether it lives."""
 
 
 class Shelf:
@@ -33,6 +35,7 @@ class Shelf:
     ) -> None:
         self._lock = lock
         self._linger = linger
+        self._trusted = linger - _TRUST
         self._counters = counters
         self._tell = tell
         self._alarm = alarm
@@ -74,7 +77,7 @@ class Shelf:
                 grant = self._pop_parked(tenant)
                 if grant is None:
                     return None
-                if grant.is_alive():
+                if grant.due - monotonic() > self._trusted or grant.is_alive():
                     self._lent[grant.lease_id] = grant
                     return grant
             self._return(grant, broken=True)

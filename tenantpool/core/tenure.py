@@ -51,10 +51,14 @@ class Tenure:
     *of* is the shell's object that it belongs to; nothing in the core looks into it.
     """
 
-    __slots__ = ("attendance", "ends_at", "of", "state", "ttl")
+    __slots__ = ("attendance", "ends_at", "latest", "of", "state", "ttl")
 
-    def __init__(self, attendance: Attendance | None, ttl: float, of: object) -> None:
+    def __init__(
+        self, attendance: Attendance | None, ttl: float, of: object, latest: float = inf
+    ) -> None:
         self.of = of
+        self.latest = latest
+        """No renewal goes beyond it."""
         self.attendance = attendance
         self.ttl = ttl
         self.state: str = GRANTED
@@ -117,6 +121,8 @@ class Tenures:
     @property
     def next_at(self) -> float:
         """When ``wake`` should be called; inf: not at all."""
+        while self._due and self._due[0][2].ends_at == -inf:
+            heappop(self._due)  # it has ended meanwhile, as most do
         return self._due[0][0] if self._due else inf
 
     # -- sessions ------------------------------------------------------------------------------
@@ -145,25 +151,28 @@ class Tenures:
             tenure.attendance.tenures[tenure] = None
         else:
             tenure.ttl = min(tenure.ttl, self.limits.ttl_max)
-            tenure.ends_at = now + min(tenure.ttl, self.limits.confirm_within)
+            tenure.ends_at = min(tenure.latest, now + min(tenure.ttl, self.limits.confirm_within))
             self._enter(tenure)
 
     def use(self, now: float, tenure: Tenure) -> None:
         """The holder was seen using it, so it has the answer."""
         if tenure.state == GRANTED:
             tenure.state = HELD
-            tenure.ends_at = now + tenure.ttl
+            tenure.ends_at = min(tenure.latest, now + tenure.ttl)
 
     def renew(self, now: float, tenure: Tenure, ttl: float | None) -> float:
-        """Give it more time, from *now*; return how much. One that drains gets no more."""
+        """Give it more time, from *now*; return how much that is.
+
+        One that drains gets no more, and none gets more than its ``latest``.
+        """
         if tenure.state == DRAINING or tenure.attendance is not None:
             end = min(tenure.ends_at, tenure.attendance.ends_at if tenure.attendance else inf)
             return max(0.0, end - now)
         tenure.state = HELD
         tenure.ttl = min(ttl or tenure.ttl, self.limits.ttl_max)
-        tenure.ends_at = now + tenure.ttl
+        tenure.ends_at = min(tenure.latest, now + tenure.ttl)
         self._enter(tenure)  # a shorter time may end before the heap would look at it
-        return tenure.ttl
+        return min(tenure.ttl, max(0.0, tenure.latest - now))
 
     def want_back(
         self, now: float, tenure: Tenure, drain_within: float, reason: str

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from typing import cast
 
 from .framing import Framing
 from .protocol import ProtocolViolation
@@ -58,7 +57,7 @@ class Relay(asyncio.Protocol):
         except BaseException:
             duplicate.close()
             raise
-        self._backend = cast(asyncio.Transport, transport)
+        self._backend = transport
         self._write = self._backend.write
         self._client.set_protocol(self)
 

@@ -24,6 +24,7 @@ from tenantpool.errors import (
     Draining,
     IdentityLimit,
     LeaseEnded,
+    LeaseTooLong,
     NotAllowed,
     StaleToken,
     TenantpoolError,
@@ -258,6 +259,7 @@ class Desk:
             worker.attendance if worker is not None else None,
             wanted.ttl.ToMicroseconds() / 1e6 if wanted.HasField("ttl") else self.rules.lease_ttl,
             loan,
+            loan.granted_at + (loan.tenant.limits.max_lease or inf),
         )
         self._tenures.grant(now, loan.tenure)
         self._watch_time()
@@ -284,12 +286,14 @@ class Desk:
         asyncio.get_running_loop().call_later(max(quiet, _RECALL_AGAIN), self._recall, loan)
 
     def say(self, loan: Loan) -> Lease:
-        """The lease as the wire says it, to one who has just got it."""
+        """The lease as the wire says it. A repeated request may be about one that is in use."""
         tenure = loan.tenure
         assert tenure is not None
         if tenure.attendance is not None:
             return loan.grant(None, None)
-        return loan.grant(tenure.ttl, min(tenure.ttl, self.rules.confirm_within))
+        is_new = tenure.state == times.GRANTED
+        confirm_within = min(tenure.ttl, self.rules.confirm_within) if is_new else None
+        return loan.grant(tenure.ttl, confirm_within)
 
     # -- renew and release ---------------------------------------------------------------------
 
@@ -310,10 +314,14 @@ class Desk:
             loan = self._find(identity, ref)
         except LeaseEnded as error:
             return Renewal(lease_id=ref.lease_id, error=to_lease_error(error))
-        now = monotonic()
         assert loan.tenure is not None
-        given = seconds(self._tenures.renew(now, loan.tenure, ttl))
+        left = self._tenures.renew(monotonic(), loan.tenure, ttl)
         self._watch_time()
+        if not left and loan.tenure.state != times.DRAINING:
+            longest = loan.tenant.limits.max_lease
+            too_long = LeaseTooLong(f"{ref.lease_id}: its tier allows {longest:g} s (max_lease)")
+            return Renewal(lease_id=ref.lease_id, error=to_lease_error(too_long))
+        given = seconds(left)
         renewal = Renewal(lease_id=ref.lease_id, ttl=given)
         if loan.tenure.state == times.DRAINING:
             renewal.drain_within.CopyFrom(given)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from tenantpool.core.tenure import GRANTED
 from tenantpool.errors import BadRequest
 from tenantpool.v1.lease_pb2 import (
     AcquireLeaseRequest,
     AcquireLeaseResponse,
-    Lease,
     ReleaseLeaseRequest,
     ReleaseLeaseResponse,
     RenewLeasesRequest,
@@ -22,8 +20,10 @@ from tenantpool.v1.session_pb2 import SessionRequest, SessionResponse
 from .calls import Calls, Context
 from .desk import Desk
 from .identity import Identity
-from .loan import Loan
 from .stream import Stream
+
+_EXACTLY = 0.99
+"""gRPC rounds a deadline up for the wire, by up to 1 %: 100.05 s arrive as 101 s."""
 
 
 class StreamContext(Context, Protocol):
@@ -48,11 +48,12 @@ class LeaseService(LeaseServiceServicer):
         self, request: AcquireLeaseRequest, context: Context
     ) -> AcquireLeaseResponse:
         """Lend a connection; answers before the caller's deadline."""
-        within = context.time_remaining()
+        remaining = context.time_remaining()
+        within = None if remaining is None else remaining * _EXACTLY
 
         async def work(identity: Identity) -> AcquireLeaseResponse:
             loan = await self._desk.acquire(identity, request, within)
-            return AcquireLeaseResponse(lease=self._grant(loan))
+            return AcquireLeaseResponse(lease=self._desk.say(loan))
 
         return await self._calls.answer(context, work)
 
@@ -89,9 +90,3 @@ class LeaseService(LeaseServiceServicer):
             await Stream(self._desk, identity, requests, context.write).run()
 
         await self._streams.answer(context, work)
-
-    def _grant(self, loan: Loan) -> Lease:
-        """The lease; a repeat of a request may be about one that is in use already."""
-        assert loan.tenure is not None
-        is_new = loan.tenure.state == GRANTED
-        return loan.grant(loan.tenure.ttl, self._desk.rules.confirm_within if is_new else None)

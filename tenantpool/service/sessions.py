@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
 
 from tenantpool.config.service import Service
-
 from tenantpool.core import tenure as times
 from tenantpool.core.slot import GONE
 from tenantpool.core.tenure import Tenures
@@ -91,11 +90,11 @@ class Sessions:
     async def leave(self, worker: Worker) -> None:
         """Goodbye: take back all it has, now. Blocks until its connections are gone."""
         loans = [tenure.of for tenure in worker.attendance.tenures]
-        slots = [loan.slot for loan in loans if isinstance(loan, Loan)]
+        used = [loan.slot for loan in loans if isinstance(loan, Loan) and loan.delivery]
         self._obey(self._tenures.leave(worker.attendance))
         deadline = monotonic() + _LONGEST_FAREWELL
         while monotonic() < deadline:
-            if all(slot is None or slot.state == GONE for slot in slots):
+            if all(slot is None or slot.state == GONE for slot in used):
                 return
             await asyncio.sleep(_GONE_POLL)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tenantpool.cli.demo.cast import CAPACITY, SERVED, TENANTS
 from tenantpool.cli.demo.score import Line, Score, judge, last_line
+from tests.support.wait import wait_until
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "tenantpool", "demo", "--seconds"]
@@ -20,6 +21,19 @@ LAST_LINE = re.compile(
     r" capacity (\d+); refusals: (.+)"
 )
 LONGEST = 60.0
+
+
+def children(pid: int) -> list[int]:
+    """The processes that this one has started."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is such a process, and it has not ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def test_the_demo_ends_well_and_says_so_in_its_last_line() -> None:
@@ -40,6 +54,13 @@ def test_the_demo_ends_well_and_says_so_in_its_last_line() -> None:
     for tenant in TENANTS:
         assert [tenant.name, tenant.tier] in first_words
     assert "\x1b" not in done.stdout
+    deliveries = re.search(
+        r"6 worker processes .*: gateway [\d,]+, hand-off [\d,]+, parked ", done.stdout
+    )
+    assert deliveries, done.stdout
+    assert re.search(
+        r"One was killed while it held \d+: they were back after [\d.]+ s", done.stdout
+    )
 
 
 def test_ctrl_c_ends_the_demo_with_the_summary() -> None:
@@ -51,6 +72,8 @@ def test_ctrl_c_ends_the_demo_with_the_summary() -> None:
         for line in demo.stdout:  # the first line of progress: everybody is at work
             if "leases" in line:
                 break
+        workers = children(demo.pid)
+        assert workers
         demo.send_signal(signal.SIGINT)
         stopped = time.monotonic()
         lines = demo.stdout.read().splitlines()
@@ -58,6 +81,19 @@ def test_ctrl_c_ends_the_demo_with_the_summary() -> None:
     assert time.monotonic() - stopped < LONGEST
     assert any(re.fullmatch(r"stopped after [\d.]+ of 600 s", line) for line in lines)
     assert LAST_LINE.fullmatch(lines[-1]), lines[-1]
+    wait_until(lambda: not any(map(is_running, workers)), what="the workers have gone")
+
+
+def test_workers_do_not_outlive_a_demo_that_is_killed() -> None:
+    with subprocess.Popen([*COMMAND, "600"], cwd=ROOT, stdout=subprocess.PIPE, text=True) as demo:
+        assert demo.stdout is not None
+        for line in demo.stdout:
+            if "leases" in line:
+                break
+        workers = children(demo.pid)
+        assert workers
+        demo.kill()
+    wait_until(lambda: not any(map(is_running, workers)), LONGEST, what="the workers have gone")
 
 
 def test_what_must_hold_and_does_not_is_a_failure() -> None:

@@ -1,24 +1,27 @@
-"""The client over gRPC, as from another host; in its own module, because gRPC stays once it is in."""
+"""The client over gRPC, as from another host."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 
 import grpc
 import psycopg
 import pytest
 
-from tenantpool.client import AsyncLeaseClient, LeaseClient
+from tenantpool.client import TLS, AsyncLeaseClient, LeaseClient
 from tenantpool.errors import (
     LeaseEnded,
     ManagerClosed,
+    NotAllowed,
     NotAuthenticated,
     ServiceUnavailable,
     TenantLimit,
 )
 from tests.client.serve import RealService
 from tests.manager.test_forks import in_child
+from tests.service.certificates import Authority
 from tests.support.servers import on_latest
 from tests.support.wait import wait_until
 
@@ -28,7 +31,6 @@ TOKEN = "a-token-of-the-worker"
 @pytest.fixture(scope="module", autouse=True)
 def grpc_is_in() -> Iterator[None]:
     """gRPC's threads and descriptors stay once they are there: no test leaks them."""
-    grpc.aio.init_grpc_aio()
     asyncio.run(_connect_once())
     with grpc.insecure_channel("127.0.0.1:1") as channel, pytest.raises(grpc.FutureTimeoutError):
         grpc.channel_ready_future(channel).result(0.05)
@@ -37,6 +39,7 @@ def grpc_is_in() -> Iterator[None]:
 
 
 async def _connect_once() -> None:
+    grpc.aio.init_grpc_aio()  # in a loop: there may be none otherwise
     async with grpc.aio.insecure_channel("127.0.0.1:1") as channel:
         channel.get_state(try_to_connect=True)
 
@@ -84,17 +87,42 @@ def test_errors_are_the_same(service: RealService):
 def test_a_service_that_is_killed_and_comes_back(service: RealService):
     service.settings["service"]["grpc_port"] = int(service.address.rpartition(":")[2])
     with LeaseClient(service.address, token=TOKEN, linger=0) as leases:
-        with pytest.raises(LeaseEnded), leases.connection("a") as conn:
-            service.kill()
-            wait_until(lambda: leases.stats().ended)
-            with pytest.raises(psycopg.OperationalError):
-                conn.execute("select 1")
+        lease = leases.connection("a")
+        conn = lease.__enter__()
+        service.kill()
+        wait_until(lambda: leases.stats().ended)
+        with pytest.raises(psycopg.OperationalError):
+            conn.execute("select 1")
+        with pytest.raises(LeaseEnded):
+            lease.end(failed=False)
         with pytest.raises(ServiceUnavailable):
             leases.acquire("a", timeout=0.1)
         service.start()
         with leases.connection("a", timeout=20) as conn:
             assert conn.execute("select 1").fetchone() == (1,)
         assert leases.stats().sessions == 2
+
+
+@on_latest
+def test_tls_with_certificates_on_both_sides(service: RealService, tmp_path: Path):
+    authority = Authority(tmp_path)
+    cert, key = authority.sign("service", "service", "IP:127.0.0.1")
+    mine, my_key = authority.sign("worker", "worker-1")
+    service.stop()
+    rules = service.settings["service"]
+    rules["tls"] = {"certificate": str(cert), "key": str(key)}
+    rules["tls"]["client_ca"] = str(authority.certificate)
+    rules["identities"] = {"worker": {"certificates": ["CN=worker-*"], "tenants": ["a"]}}
+    service.start()
+    tls = TLS(ca=authority.certificate, cert=mine, key=my_key)
+    with LeaseClient(service.address, token="", tls=tls) as leases:
+        leases.open(20)
+        assert leases.stats().sessions == 1
+        with pytest.raises(NotAllowed):
+            leases.acquire("b")
+    nobody: LeaseClient = LeaseClient(service.address, token="", tls=TLS(ca=authority.certificate))
+    with nobody, pytest.raises(ServiceUnavailable):
+        nobody.open(0.1)
 
 
 @on_latest

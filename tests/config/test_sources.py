@@ -94,6 +94,11 @@ def test_the_environment_names_the_file_and_the_secrets_folder(tmp_path: Path) -
     assert "password=geheim" in settings.conninfo(settings.tenant("acme").pool)
 
 
+def test_what_the_client_is_told_is_no_setting(load: Load) -> None:
+    environ = {"TENANTPOOL_TARGET": "unix:/run/tenantpool", "TENANTPOOL_TOKEN": "geheim"}
+    assert "geheim" not in repr(load(MAIN, environ=environ))
+
+
 def test_explicit_settings_read_no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TENANTPOOL_CLOSE_GRACE", "3")
     assert Settings(databases={"main": {"conninfo": ""}}).close_grace == 10

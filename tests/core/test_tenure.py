@@ -85,6 +85,14 @@ def test_a_shorter_renewal_ends_earlier() -> None:
     assert tenures.wake(4.0) == [Notify(tenure, 2.0, "its time is over")]
 
 
+def test_no_renewal_goes_beyond_the_longest_lease_of_the_tier() -> None:
+    tenures = Tenures(LIMITS)
+    tenure = Tenure(None, 30.0, "lease", latest=40.0)
+    tenures.grant(0.0, tenure)
+    assert tenures.renew(25.0, tenure, 30.0) == 15.0
+    assert tenures.renew(40.0, tenure, 30.0) == 0.0
+
+
 def test_a_lease_that_drains_gets_no_more_time() -> None:
     tenures = Tenures(LIMITS)
     tenure = granted(tenures)
@@ -141,6 +149,16 @@ def test_a_lease_that_was_given_back_is_never_due() -> None:
     tenure = granted(tenures)
     tenures.end(tenure)
     assert tenures.wake(1000.0) == []
+    assert tenures.next_at == inf
+
+
+def test_the_shell_is_not_woken_for_what_has_ended() -> None:
+    tenures = Tenures(LIMITS)
+    for _ in range(3):
+        tenures.end(granted(tenures))
+    alive = granted(tenures, now=1.0)
+    assert tenures.next_at == 6.0
+    tenures.end(alive)
     assert tenures.next_at == inf
 
 

@@ -73,6 +73,9 @@ class FakeDesk:
             raise
         return FakeLoan(wanted.tenant)
 
+    def say(self, loan: FakeLoan) -> Lease:
+        return loan.grant(self.rules.lease_ttl, self.rules.confirm_within)
+
     def fail(self, error: BaseException) -> None:
         """Let every acquire raise *error*."""
 
@@ -169,10 +172,14 @@ class Client:
         return await self.leases.AcquireLease(request, metadata=self.metadata, **more)
 
 
+def trailers_of(error: grpc.aio.AioRpcError) -> dict[str, str | bytes]:
+    """What came after the status; older releases of grpcio give no mapping, only pairs."""
+    return dict(iter(error.trailing_metadata()))
+
+
 def status_of(error: grpc.aio.AioRpcError) -> Status:
     """The rich status that came with *error*."""
-    trailers = dict(error.trailing_metadata())
-    data = trailers["grpc-status-details-bin"]
+    data = trailers_of(error)["grpc-status-details-bin"]
     assert isinstance(data, bytes)
     return Status.FromString(data)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 
 import grpc
 import pytest
@@ -13,7 +12,17 @@ from tenantpool.errors import Refused, TenantpoolError
 from tenantpool.v1.lease_pb2 import LeaseRef, ReleaseLeaseRequest, RenewLeasesRequest
 from tests.support.wait import wait_until_async
 
-from .support import Client, Service, channel, error_of, reason_of, running, settings, status_of
+from .support import (
+    Client,
+    Service,
+    channel,
+    error_of,
+    reason_of,
+    running,
+    settings,
+    status_of,
+    trailers_of,
+)
 
 S = grpc.StatusCode
 
@@ -58,7 +67,7 @@ async def test_a_refusal_arrives_with_all_that_is_known(
     assert reason_of(caught.value) == reason
     back = error_of(caught.value)
     assert (type(back), str(back)) == (cls, str(error))
-    pushback = dict(caught.value.trailing_metadata()).get("grpc-retry-pushback-ms")
+    pushback = trailers_of(caught.value).get("grpc-retry-pushback-ms")
     assert pushback == ("251" if code is S.UNAVAILABLE else None)
 
 
@@ -124,13 +133,20 @@ async def test_nobody_renews_to_zero(client: Client) -> None:
 # -- deadlines ---------------------------------------------------------------------------------
 
 
-async def test_the_desk_knows_how_long_the_caller_waits(service: Service, client: Client) -> None:
-    await client.acquire(timeout=5)
-    await client.acquire()
-    (_, _, within), (_, _, unlimited) = service.desk.asked
+@pytest.mark.parametrize("timeout", [0.5, 5, 10.01, 45.01, 100.05, 1000.5])
+async def test_the_desk_knows_how_long_the_caller_waits(
+    service: Service, client: Client, timeout: float
+) -> None:
+    await client.acquire(timeout=timeout)
+    ((_, _, within),) = service.desk.asked
     assert within is not None
-    assert 0 < within <= 5
-    assert unlimited is None or math.isinf(unlimited)
+    assert 0 < within <= timeout
+
+
+async def test_a_caller_without_a_deadline_has_none(service: Service, client: Client) -> None:
+    await client.acquire()
+    ((_, _, within),) = service.desk.asked
+    assert within is None
 
 
 async def test_a_caller_that_gives_up_leaves_nothing_behind(

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tenantpool.core.slot import GONE
+from tenantpool.core.slot import GONE, IDLE
 from tenantpool.embedded import EmbeddedPostgres
 from tenantpool.errors import (
     BadRequest,
@@ -337,6 +337,16 @@ async def test_goodbye_waits_until_its_backends_are_gone(desk: Desk, postgres: E
     await desk.sessions.leave(worker)
     assert slot.state == GONE
     assert not is_there(postgres, pid)
+
+
+async def test_goodbye_does_not_wait_for_what_was_never_used(desk: Desk):
+    worker = begin(desk)
+    loan = await desk.acquire(worker, wanted())
+    slot = loan.slot
+    async with asyncio.timeout(5.0):
+        await desk.sessions.leave(worker)
+    assert slot is not None
+    assert slot.state == IDLE
 
 
 async def test_sessions_are_limited_by_identity_and_in_all(

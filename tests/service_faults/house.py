@@ -28,7 +28,7 @@ from tests.support.wait import wait_until
 TOKEN = "a-token-of-the-workers"
 LENDABLE = CAPACITY - 1
 """One connection is the attendant's."""
-SESSION_TTL = 2.0
+SESSION_TTL = 1.5
 GRACE = 0.3
 
 _START = 30.0
@@ -108,11 +108,6 @@ class House:
 
     def start(self) -> None:
         """Start it, if it does not run. Blocks until it lends."""
-        self.begin()
-        self.fresh = json.loads(self._answer())
-
-    def begin(self) -> None:
-        """As ``start``, but does not wait."""
         if self._process is None:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", __name__, json.dumps(self._settings)],
@@ -121,7 +116,8 @@ class House:
                 text=True,
                 env={k: v for k, v in os.environ.items() if not k.startswith("TENANTPOOL_")},
             )
-            self.ask_later("advertise", self.advertised_port)
+            self.fresh = json.loads(self._answer())
+            self.ask("advertise", self.advertised_port)
 
     def stop(self) -> None:
         """Shut it down in an orderly way."""
@@ -142,13 +138,10 @@ class House:
 
     def ask(self, *order: Any) -> Any:
         """Let it carry out an order; return the answer."""
-        self.ask_later(*order)
-        return json.loads(self._answer())
-
-    def ask_later(self, *order: Any) -> None:
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps(order) + "\n")
         self.process.stdin.flush()
+        return json.loads(self._answer())
 
     def _answer(self) -> str:
         assert self.process.stdout is not None
@@ -226,6 +219,7 @@ class Program:
                 for address in self._server.gateways:
                     if not address.host.startswith("/"):
                         address.port = port
+                self._say(True)
 
     async def lend(self, count: int) -> str:
         """Use *count* connections at once; return what went wrong."""

@@ -31,6 +31,7 @@ class Puppet:
 
     def __init__(self, target: str, *, tasks: bool = False, **options: Any) -> None:
         self.tasks = tasks
+        self._is_idle = True
         self._wait = "await " if tasks else ""
         setup = json.dumps({"target": target, "tasks": tasks, "options": options})
         self._process = subprocess.Popen(
@@ -52,7 +53,12 @@ class Puppet:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
-        self.kill()
+        if self._is_idle and self._process.poll() is None:
+            self.go_on()
+            self.start(f"{self._wait}client.close(0)")
+            self._process.communicate(timeout=30)
+        else:
+            self.kill()
 
     @property
     def pid(self) -> int:
@@ -68,6 +74,7 @@ class Puppet:
     def start(self, code: str) -> None:
         """As ``do``, but does not wait: ``finish`` does."""
         assert self._process.stdin is not None
+        self._is_idle = False
         self._process.stdin.write(json.dumps(code) + "\n")
         self._process.stdin.flush()
 
@@ -77,9 +84,15 @@ class Puppet:
         line = self._process.stdout.readline()
         assert line, f"the worker has ended with {self._process.wait()}"
         answer = json.loads(line)
+        self._is_idle = True
         if "error" in answer:
             raise Failed(answer["error"])
         return answer["value"]
+
+    def hangs(self) -> None:
+        """Wait until it says that it does nothing any more."""
+        assert self._process.stdout is not None
+        assert json.loads(self._process.stdout.readline()) == "hangs"
 
     def take(self, tenant: str, name: str = "conn", **options: Any) -> int:
         """Borrow a connection and call it *name*; return the number of its backend."""
@@ -95,11 +108,6 @@ class Puppet:
     def give_back(self, name: str = "conn") -> None:
         """Give a connection back, committed; raises Failed."""
         self.do(f"{self._wait}{name}._pool.end(failed=False)")
-
-    def close(self) -> None:
-        """Let it close its client and end."""
-        self.do(f"{self._wait}client.close()")
-        self._process.communicate(timeout=10)
 
     # -- signals -------------------------------------------------------------------------------
 
@@ -130,26 +138,22 @@ class Program:
         self._names: dict[str, Any] = {"target": target, "client": kind(target, **options)}
 
     def run(self) -> None:
+        """Obey, and block meanwhile."""
         for line in sys.stdin:
-            self._say(self._answer, json.loads(line))
+            try:
+                self._say(value=self._eval(json.loads(line)))
+            except Exception as error:
+                self._say(error=f"{type(error).__name__}: {error}")
 
     async def run_tasks(self) -> None:
+        """Obey, and let tasks run meanwhile."""
         loop = asyncio.get_running_loop()
         while line := await loop.run_in_executor(None, sys.stdin.readline):
             try:
                 value = self._eval(json.loads(line))
-                self._print(value=await value if asyncio.iscoroutine(value) else value)
+                self._say(value=await value if asyncio.iscoroutine(value) else value)
             except Exception as error:
-                self._print(error=f"{type(error).__name__}: {error}")
-
-    def _say(self, answer: Any, code: str) -> None:
-        try:
-            self._print(value=answer(code))
-        except Exception as error:
-            self._print(error=f"{type(error).__name__}: {error}")
-
-    def _answer(self, code: str) -> Any:
-        return self._eval(code)
+                self._say(error=f"{type(error).__name__}: {error}")
 
     def _eval(self, code: str) -> Any:
         try:
@@ -158,7 +162,7 @@ class Program:
             compiled = compile(code, "<order>", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         return eval(compiled, self._names)
 
-    def _print(self, **answer: Any) -> None:
+    def _say(self, **answer: Any) -> None:
         print(json.dumps(answer, default=repr), flush=True)
 
 

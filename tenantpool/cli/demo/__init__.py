@@ -1,7 +1,8 @@
-"""``tenantpool demo``: many tenants, few connections, and a real PostgreSQL."""
+"""``tenantpool demo``: many tenants in several processes, few connections, a real PostgreSQL."""
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -14,10 +15,13 @@ def demo(
 ) -> None:
     """Let tenants of three tiers fight for 20 connections, and show who gets what.
 
-    Starts a private PostgreSQL (extra: embedded) and removes it afterwards. Ctrl-C ends it early.
+    Starts a private PostgreSQL (extra: embedded), a lease service and worker processes, kills one
+    of them in the middle, and removes everything afterwards. Ctrl-C ends it early.
 
     Exit code 0 if all that must hold did hold, else 1; the last line says which.
     """
+    # Its processes are started, not forked: gRPC need not look after forks, and does so aloud.
+    os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
     import psycopg
 
     from tenantpool.cli.demo.play import play

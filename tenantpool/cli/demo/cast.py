@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from tenantpool.config import Settings
+if TYPE_CHECKING:
+    from tenantpool.config import Settings
 
 CAPACITY = 20
 """Connections for all; the weights of the tenants below add up to it too."""
@@ -22,11 +24,11 @@ READER = "demo_reader"
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """A tenant of the demo. *workers* is how many tasks ask for its connections."""
+    """A tenant of the demo. *tasks* is how many ask for its connections, in all processes."""
 
     name: str
     tier: str
-    workers: int
+    tasks: int
     home: str = "database"
     """What tells it from others: ``database``, ``schema``, ``rows`` or ``missing``."""
 
@@ -54,7 +56,16 @@ class Tenant:
         return place
 
 
+PROCESSES = 4
+"""Worker processes that share the tasks, besides that of the tenant MORTAL."""
+
 NOISY = "noisy"
+
+MORTAL = "wayne"
+"""Has a worker process to itself, which is killed in the middle."""
+
+SESSION_TTL = 3.0
+"""Seconds for which a worker may be silent: so long it takes until its leases are back."""
 
 TENANTS = (
     Tenant("acme", "enterprise", 14),
@@ -63,7 +74,7 @@ TENANTS = (
     Tenant("hooli", "pro", 8),
     Tenant("umbrella", "pro", 8),
     Tenant("stark", "basic", 4),
-    Tenant("wayne", "basic", 4),
+    Tenant(MORTAL, "basic", 4),
     Tenant(NOISY, "basic", 60),
     Tenant("north", "basic", 4, "schema"),
     Tenant("south", "basic", 4, "schema"),
@@ -74,8 +85,10 @@ TENANTS = (
 SERVED = tuple(tenant for tenant in TENANTS if not tenant.is_missing)
 
 
-def settings(conninfo: str) -> Settings:
-    """The manager's configuration for all of them, on the server at *conninfo*."""
+def settings(conninfo: str, folder: Path) -> Settings:
+    """The service's configuration: all of them, on the server at *conninfo*, lent in *folder*."""
+    from tenantpool.config import Settings  # workers do without
+
     return Settings(
         databases={"main": {"conninfo": conninfo, "capacity": CAPACITY}},
         tiers={
@@ -84,4 +97,10 @@ def settings(conninfo: str) -> Settings:
         },
         tenants={tenant.name: tenant.config() for tenant in TENANTS},
         template={"enabled": False},
+        service={
+            "folder": str(folder),
+            "listen": [],
+            "session_ttl": SESSION_TTL,
+            "lease_grace": 0.5,
+        },
     )

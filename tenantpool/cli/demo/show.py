@@ -10,8 +10,10 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tenantpool.cli.demo.accident import Accident
 from tenantpool.cli.demo.cast import CAPACITY
 from tenantpool.cli.demo.score import Line, Score
+from tenantpool.cli.demo.troupe import Troupe
 
 WIDTH = 120
 """Columns of the output when it goes to no terminal; what the widest line needs."""
@@ -43,6 +45,18 @@ def summary(score: Score) -> str:
         f"Every lease wrote an order: all are there, and no tenant saw another's.\n"
         f"pg_stat_activity was asked {score.looks:,} times."
     )
+
+
+def workers(troupe: Troupe, accident: Accident) -> str:
+    """What the worker processes did, and what became of the one that was killed."""
+    ways = ", ".join(f"{way} {count:,}" for way, count in sorted(troupe.delivered.items()))
+    text = f"{len(troupe.players)} worker processes reached their leases by: {ways}."
+    if accident.back_after is not None:
+        text += (
+            f"\nOne was killed while it held {accident.held}: they were back after"
+            f" {accident.back_after:.1f} s, and every row that it told of is there."
+        )
+    return text
 
 
 def progress(score: Score) -> str:
@@ -77,7 +91,7 @@ def _cells(line: Line, colour: str) -> Iterator[RenderableType]:
     yield Text(tenant.name, style=f"bold {colour}")
     yield tenant.tier
     yield tenant.home
-    yield str(tenant.workers)
+    yield str(tenant.tasks)
     yield f"{stats.leases:,}" if stats else "0"
     yield _milliseconds(stats.wait_p50) if stats and stats.leases else "-"
     yield _milliseconds(stats.wait_p99) if stats and stats.leases else "-"

@@ -1,46 +1,64 @@
-"""The workers: tasks that borrow, query and return, and look at every row they are shown."""
+"""The work of a process: tasks that borrow, query and return, and look at every row they see."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
 
 from psycopg import AsyncConnection
 
-from tenantpool import AsyncManager, Reason, Refused
 from tenantpool.cli.demo.cast import NOISY, TENANTS, Tenant
+from tenantpool.errors import Reason, Refused
 
 HOLD = 0.01
 """Seconds that the query of a lease takes, besides its real work."""
 
 _LONGEST_PAUSE = 0.5
 _SHORTEST_PAUSE = 0.02
-_LONGEST_END = 30.0
+_LONGEST_END = 20.0
 
 PLACE = "insert into orders (tenant) values (%s)"
 LOOK = "select array(select tenant from orders order by id desc limit 20), pg_sleep(%s)"
 
 
-class Work:
-    """What the workers of all tenants have done."""
+class Lender(Protocol):
+    """A manager of this process, or a client of the service."""
 
-    def __init__(self, manager: AsyncManager) -> None:
+    def connection(self, tenant: str, /) -> AbstractAsyncContextManager[AsyncConnection[Any]]:
+        """Lend *tenant* a connection."""
+
+
+class Work:
+    """What the tasks of one process have done.
+
+    *tasks* is how many there are, by tenant; *wrote* is told of every order once it is committed.
+    """
+
+    def __init__(
+        self, lender: Lender, tasks: Mapping[str, int], wrote: Callable[[str], None]
+    ) -> None:
         self.written: Counter[str] = Counter()
         """Orders committed, by tenant."""
         self.refusals: Counter[Reason] = Counter()
         self.wrong: list[str] = []
         """What must not happen, in the order in which it did."""
-        self._manager = manager
+        self._lender = lender
+        self._wrote = wrote
         self._over = asyncio.Event()
         self._tasks = [
             asyncio.create_task(self._work(tenant), name=f"worker of {tenant.name}")
             for tenant in TENANTS
-            for _ in range(tenant.workers)
+            for _ in range(tasks.get(tenant.name, 0))
         ]
 
     async def end(self) -> None:
-        """Let each worker finish the lease that it holds or waits for."""
+        """Let each task finish the lease that it holds or waits for."""
         self._over.set()
+        if not self._tasks:
+            return
         _, late = await asyncio.wait(self._tasks, timeout=_LONGEST_END)
         for task in late:
             self._object(f"{task.get_name()} did not end")
@@ -50,7 +68,7 @@ class Work:
     async def _work(self, tenant: Tenant) -> None:
         while not self._over.is_set():
             try:
-                async with self._manager.connection(tenant.name) as conn:
+                async with self._lender.connection(tenant.name) as conn:
                     seen = await self._use(conn, tenant)
             except Refused as error:
                 self._note(tenant, error)
@@ -60,10 +78,11 @@ class Work:
                 await self._pause(_LONGEST_PAUSE)
             else:
                 self.written[tenant.name] += 1
+                self._wrote(tenant.name)
                 if foreign := seen - {tenant.name}:
                     self._object(f"{tenant.name} has seen rows of {', '.join(foreign)}")
 
-    async def _use(self, conn: AsyncConnection, tenant: Tenant) -> set[str]:
+    async def _use(self, conn: AsyncConnection[Any], tenant: Tenant) -> set[str]:
         """Write an order; return whose orders can be read."""
         await conn.execute(PLACE, [tenant.name])
         row = await (await conn.execute(LOOK, [HOLD])).fetchone()

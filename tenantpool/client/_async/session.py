@@ -64,7 +64,8 @@ class AsyncSession:
         self._beat_every = inf
         self._beat_at = inf
         self._late_at = inf
-        self._wake_at = inf
+        self._wake_at = 0.0
+        self._lock = AsyncLock()
         self._alarm = AsyncAlarm()
         self._reader = AsyncCompanion("tenantpool-client-reader")
         self._ticker = AsyncCompanion("tenantpool-client-ticker")
@@ -211,14 +212,22 @@ class AsyncSession:
     async def _keep_up(self) -> None:
         """Heartbeats, and the return of what has been parked for long enough."""
         while self.is_good():
-            if monotonic() >= self._beat_at:
-                await self._beat()
-            if monotonic() >= self._late_at:
-                self._catch_up()
-            # Whatever is parked from here on rings, unless we come before it is due.
-            self._wake_at = min(self._beat_at, self._late_at, self.good_until)
-            self._wake_at = min(self.shelf.expire(monotonic()), self._wake_at)
+            if monotonic() >= self._wake_at:
+                await self._do_what_is_due()
             await self._alarm.wait(self._wake_at - monotonic())
+
+    async def _do_what_is_due(self) -> None:
+        if monotonic() >= self._beat_at:
+            await self._beat()
+        if monotonic() >= self._late_at:
+            self._catch_up()
+        # Whatever is parked from here on rings. It does so once, and not each time that the lease
+        # is used again and comes back: what is not due when we come is simply left.
+        with self._lock:
+            self._wake_at = min(self._beat_at, self._late_at, self.good_until)
+        due = self.shelf.expire(monotonic())
+        with self._lock:
+            self._wake_at = min(self._wake_at, due)
 
     def _catch_up(self) -> None:
         """Let answers be read that came when nobody waited for them any more."""
@@ -243,9 +252,11 @@ class AsyncSession:
 
     def _ring_at(self, when: float) -> None:
         """Let the ticker come at *when*, if it would come later."""
-        if when < self._wake_at:
-            self._wake_at = when
-            self._alarm.ring()
+        if when >= self._wake_at:
+            return
+        with self._lock:
+            self._wake_at = min(self._wake_at, when)
+        self._alarm.ring()
 
 
 if True:  # ASYNC

@@ -213,6 +213,19 @@ async def test_a_backend_that_dies_breaks_the_lease(client: Client, fake: FakeSe
         assert await (await conn.execute("select 1")).fetchone() == (1,)
 
 
+async def test_a_connection_that_died_is_given_back_by_close(client: Client, fake: FakeService):
+    conn = await client.acquire("a")
+    with psycopg.connect(fake.conninfo) as other:
+        other.execute("select pg_terminate_backend(%s, 5000)", [await pid_of(conn)])
+    with pytest.raises(psycopg.OperationalError):
+        await conn.execute("select 1")
+    assert conn.closed
+    await conn.close()
+    (release,) = await returned(fake)
+    assert release.broken
+    assert client.stats().lent == 0
+
+
 async def test_what_was_kept_of_a_lease_is_closed(client: Client, fake: FakeService):
     async with client.connection("a") as conn:
         cursor = await conn.execute("select 1")

@@ -212,6 +212,19 @@ def test_a_backend_that_dies_breaks_the_lease(client: Client, fake: FakeService)
         assert (conn.execute("select 1")).fetchone() == (1,)
 
 
+def test_a_connection_that_died_is_given_back_by_close(client: Client, fake: FakeService):
+    conn = client.acquire("a")
+    with psycopg.connect(fake.conninfo) as other:
+        other.execute("select pg_terminate_backend(%s, 5000)", [pid_of(conn)])
+    with pytest.raises(psycopg.OperationalError):
+        conn.execute("select 1")
+    assert conn.closed
+    conn.close()
+    (release,) = returned(fake)
+    assert release.broken
+    assert client.stats().lent == 0
+
+
 def test_what_was_kept_of_a_lease_is_closed(client: Client, fake: FakeService):
     with client.connection("a") as conn:
         cursor = conn.execute("select 1")

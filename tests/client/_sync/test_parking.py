@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tenantpool.client import Drain
+from tenantpool.client import Drain, shelf
 from tenantpool.v1.session_pb2 import DrainNotice, LeaseEnded, Recall
 from tests.client._sync.helpers import Background, Client, Oops, OpenClient, raises, wait_until
 from tests.client.fake import FakeService
@@ -194,7 +194,10 @@ def test_an_on_drain_that_fails_does_no_harm(
     use(client, "a")
 
 
-def test_a_parked_connection_that_died_is_not_lent(parking: Client, fake: FakeService):
+def test_a_parked_connection_that_died_is_not_lent(
+    parking: Client, fake: FakeService, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(shelf, "_TRUST", 0.0)
     pid = use(parking)
     with psycopg.connect(fake.conninfo, autocommit=True) as other:
         other.execute("select pg_terminate_backend(%s, 5000)", [pid])

@@ -1,0 +1,199 @@
+"""How much one service process can lend, and what workers cost it that only sit there."""
+
+from __future__ import annotations
+
+import resource
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.crew import Found, crew
+from benchmarks.measure import Effort, Result, postgres, progress, quantile
+from benchmarks.served import TENANT, Served, service
+from benchmarks.wire import Pass, connect_to_gateway
+from tenantpool.embedded import EmbeddedPostgres
+
+SESSION_TARGET = 5000
+UNARY_TARGET = 2500
+SESSION_BYTES = 64
+CLIENT_BYTES = 32
+"""KiB."""
+
+PROCESSES = 8
+PATIENCE = 600.0
+"""Seconds for which sessions live without heartbeats, and requests wait."""
+RESERVE = 1000
+"""File descriptors for everything else."""
+KIB = 1024
+
+BUSY = {
+    "hand-off": "session over the Unix channel, sockets handed over, sessions wiped",
+    "channel": "session over the Unix channel, messages only",
+    "stream": "session over gRPC, messages only",
+    "unary": "unary calls, messages only",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """*tasks* in each process lease for *seconds*; *idle* sessions and clients, of which *ready*
+    have a connection."""
+
+    tasks: int
+    warmup: float
+    seconds: float
+    pause: float
+    idle: int
+    ready: int
+    connecting: float
+
+
+SIZES = {
+    Effort.FULL: Size(
+        tasks=25, warmup=1.5, seconds=4.0, pause=0.2, idle=5000, ready=1000, connecting=10.0
+    ),
+    Effort.QUICK: Size(
+        tasks=25, warmup=1.0, seconds=2.0, pause=0.2, idle=1000, ready=100, connecting=4.0
+    ),
+    Effort.TINY: Size(
+        tasks=1, warmup=0.5, seconds=0.3, pause=0.05, idle=8, ready=8, connecting=0.5
+    ),
+}
+
+
+def run(effort: Effort) -> Result:
+    """First the rates, then the memory, of one new service process after the other."""
+    size = SIZES[effort]
+    workers = PROCESSES * size.tasks
+    result = Result("service_rate", f"One service process, {workers} concurrent workers")
+    with postgres(max_connections=max(workers, size.ready) + 50) as server:
+        with _patient_service(server, workers) as served:
+            for mode, what in BUSY.items():
+                progress(what)
+                _report_rate(result, mode, what, _lease(served, mode, size, pause=0.0))
+            rate = workers / size.pause
+            progress(f"{rate:,.0f} leases per second")
+            _report_waits(result, rate, _lease(served, "hand-off", size, pause=size.pause))
+        _measure_idle(result, server, size)
+    result.notes.append(
+        f"Busy: {PROCESSES} processes of {size.tasks} workers each, all for one tenant with"
+        f" {workers} connections, so that nobody waits for PostgreSQL. A lease is an acquire and a"
+        " return. CPU time is that of the service process alone, in the kernel too; 1 s of it"
+        " divided by that of a lease is the rate per core. The workers and PostgreSQL share the"
+        " machine with it, so the rates as such are those of this machine. Messages only: nobody"
+        " connects with the lease, so PostgreSQL has nothing to do."
+    )
+    result.notes.append(
+        "Idle: growth of the service's resident memory with all of them there, divided by their"
+        " number. A session over the Unix channel has two channels, as LeaseClient has; one over"
+        " gRPC has a connection of its own. A client of the gateway that waits has proved who it is"
+        " with its session's pass and waits for a connection; one that is ready has got one, from a"
+        " pool that was full before."
+    )
+    return result
+
+
+# -- busy ------------------------------------------------------------------------------------------
+
+
+def _lease(served: Served, mode: str, size: Size, pause: float) -> Found:
+    spec = {"folder": str(served.folder), "tasks": size.tasks, "pause": pause}
+    function = f"benchmarks.rate_load:{mode.replace('-', '_')}"
+    return crew(function, PROCESSES, spec, warmup=size.warmup, seconds=size.seconds, served=served)
+
+
+def _report_rate(result: Result, mode: str, what: str, found: Found) -> None:
+    times = [time for part in found.workers for time in part]
+    leases = max(1, len(times))
+    cpu = found.cpu_seconds / leases
+    per_core = 1 / cpu if cpu else 0.0
+    target = UNARY_TARGET if mode == "unary" else SESSION_TARGET
+    what = f"{what}: leases per second and core"
+    result.holds(what, f"{per_core:,.0f}", f"≥ {target:,}", per_core >= target)
+    p50, p99 = (1000 * quantile(times, q) for q in (0.5, 0.99))
+    rate = leases / found.seconds
+    result.show(
+        "... CPU of a lease; here",
+        f"{1e6 * cpu:.0f} µs; {rate:,.0f}/s, granted after p50 {p50:.1f} ms, p99 {p99:.1f} ms",
+    )
+    result.raw[mode] = {
+        "cpu_microseconds": 1e6 * cpu,
+        "per_second": rate,
+        "p50_ms": p50,
+        "p99_ms": p99,
+    }
+
+
+def _report_waits(result: Result, rate: float, found: Found) -> None:
+    times = [time for part in found.workers for time in part]
+    p50, p99 = (1000 * quantile(times, q) for q in (0.5, 0.99))
+    achieved = len(times) / found.seconds
+    result.show(
+        f"hand-off, at most {rate:,.0f} per second",
+        f"{achieved:,.0f}/s, granted after p50 {p50:.2f} ms, p99 {p99:.2f} ms",
+    )
+    result.raw["paced"] = {"per_second": achieved, "p50_ms": p50, "p99_ms": p99}
+
+
+# -- idle ------------------------------------------------------------------------------------------
+
+
+def _measure_idle(result: Result, server: EmbeddedPostgres, size: Size) -> None:
+    for mode, what, descriptors in (
+        ("idle_channels", "session over the Unix channel", 2),
+        ("idle_streams", "session over gRPC", 1),
+    ):
+        progress(f"idle: {what}")
+        count = min(size.idle, _descriptors() // descriptors)
+        with _patient_service(server, 1) as served:
+            found = _idle(served, mode, count, size, {})
+        _report_idle(result, f"memory of an idle {what}", SESSION_BYTES, found)
+    for is_ready, what in ((False, "that waits"), (True, "that is ready")):
+        progress(f"idle: client of the gateway {what}")
+        capacity = size.ready if is_ready else 1
+        count = size.ready if is_ready else min(size.idle, _descriptors())
+        with ExitStack() as stack:
+            served = stack.enter_context(_patient_service(server, capacity))
+            way = stack.enter_context(Pass(served)).way(TENANT)
+            spec = {"user": way.user, "ticket": way.ticket, "ready": is_ready}
+            if is_ready:
+                _idle(served, "idle_clients", count, size, spec)  # fills the pool
+            else:
+                stack.enter_context(connect_to_gateway(served, way))
+            found = _idle(served, "idle_clients", count, size, spec)
+        _report_idle(result, f"memory of a gateway client {what}", CLIENT_BYTES, found)
+
+
+def _patient_service(server: EmbeddedPostgres, capacity: int) -> AbstractContextManager[Served]:
+    """With *capacity* connections to lend; it needs one itself."""
+    return service(
+        server.dsn(),
+        capacity + 1,
+        database={"connect_concurrency": 20},
+        tier={"acquire_timeout": PATIENCE, "max_waiting": 100_000},
+        rules={"session_ttl": PATIENCE},
+    )
+
+
+def _idle(
+    served: Served, mode: str, count: int, size: Size, spec: dict[str, Any]
+) -> tuple[int, int]:
+    """How many there were, and the bytes by which the service has grown."""
+    spec = {**spec, "folder": str(served.folder), "each": count // PROCESSES}
+    function = f"benchmarks.rate_load:{mode}"
+    found = crew(function, PROCESSES, spec, warmup=size.connecting, seconds=0.5, served=served)
+    return sum(found.workers), found.grown_bytes
+
+
+def _report_idle(result: Result, what: str, target: float, found: tuple[int, int]) -> None:
+    count, grown = found
+    each = grown / KIB / max(1, count)
+    result.at_most(f"{what}, {count:,} of them", each, target, " KiB")
+    result.raw[what] = {"count": count, "bytes": grown}
+
+
+def _descriptors() -> int:
+    """How many the service may have, after asking the system for as many as it allows."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return most - RESERVE if most != resource.RLIM_INFINITY else 1_000_000

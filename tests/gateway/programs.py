@@ -1,0 +1,71 @@
+"""Programs that tests run as clients: where they are, or why there are none."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from functools import cache
+from glob import glob
+from pathlib import Path
+
+import pytest
+
+TIMEOUT = 60.0  # seconds that a program may run
+NODE_PACKAGES = ("pg@8", "pg-copy-streams@6")
+
+_HERE = Path(__file__).parent
+_PROJECT = _HERE.parent.parent
+
+
+def find(name: str) -> str:
+    """The path of one of PostgreSQL's programs; skips the test if there is none."""
+    folders = [os.environ.get("PATH", ""), *sorted(glob("/usr/lib/postgresql/*/bin"), reverse=True)]
+    found = shutil.which(name, path=os.pathsep.join(folders))
+    if found is None:
+        pytest.skip(f"{name} is not installed: apt install postgresql-client postgresql-contrib")
+    return found
+
+
+async def run(command: list[str], environment: Mapping[str, str], text: str = "") -> str:
+    """Run a program to its end; return what it wrote. It must succeed."""
+    done = await asyncio.to_thread(
+        subprocess.run,
+        command,
+        input=text,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@cache
+def node_modules() -> Path:
+    """A folder with node-postgres, installed when first needed; skips the test if it can't be."""
+    npm = shutil.which("npm")
+    if npm is None or shutil.which("node") is None:
+        pytest.skip("node and npm are not installed, so node-postgres is not tested")
+    base = _PROJECT / ".venv" if (_PROJECT / ".venv").is_dir() else Path(tempfile.gettempdir())
+    folder = base / f"tenantpool-node-{os.getuid()}"
+    if not (folder / "done").exists():
+        folder.mkdir(exist_ok=True)
+        command = [npm, "install", "--no-audit", "--no-fund", "--prefix", str(folder)]
+        done = subprocess.run(
+            [*command, *NODE_PACKAGES], capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            pytest.skip(f"npm could not install node-postgres: {done.stderr.strip()[:300]}")
+        (folder / "done").touch()
+    return folder / "node_modules"
+
+
+def node_script() -> Path:
+    return _HERE / "client.js"

@@ -1,0 +1,65 @@
+"""Workers that are stopped for longer than they may be silent: fenced off before anybody is lent
+what was theirs."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.service_faults.conftest import Clerk, OpenPuppet
+from tests.service_faults.house import House
+from tests.service_faults.puppet import Failed
+from tests.support.wait import wait_until
+
+MOST = 5
+"""The cap of a tenant."""
+
+OF_THE_TENANT = """
+    select count(*) from pg_stat_activity
+    where datname = 'own_0' and application_name ~ '^tenantpool/'
+"""
+
+
+@pytest.mark.parametrize("tasks", [False, True], ids=["thread", "task"])
+@pytest.mark.parametrize("delivery", ["hand-off", "gateway", "direct"])
+def test_past_its_time(
+    house: House, puppets: OpenPuppet, clerk: Clerk, delivery: str, tasks: bool
+):
+    other = puppets()
+    kept = other.take("own_1")
+    worker = puppets(delivery=delivery, tasks=tasks)
+    pids = {worker.take("own_0", f"conn_{number}") for number in range(MOST)}
+    worker.run("begin", "conn_0")
+    worker.run("insert into ledger values ('stopped')", "conn_0")
+
+    worker.stop()
+    if tasks:
+        worker.start("await conn_0.commit()")
+    else:
+        worker.start("conn_0.commit()")
+    other.take("own_0", "mine", timeout=20)
+    assert other.run(OF_THE_TENANT, "mine") <= MOST
+    wait_until(lambda: not pids & clerk.pids(), what="the end of its backends")
+
+    worker.go_on()
+    with pytest.raises(Failed, match="OperationalError|AdminShutdown"):
+        worker.finish()
+    with pytest.raises(Failed, match="OperationalError|AdminShutdown"):
+        worker.run("insert into ledger values ('stopped')", "conn_1")
+    for number in range(MOST):
+        with pytest.raises(Failed, match="LeaseEnded"):
+            worker.give_back(f"conn_{number}")
+    assert clerk.written("stopped") == 0
+    worker.take("own_0", "anew")
+    worker.run("insert into ledger values ('anew')", "anew")
+    assert other.run("select pg_backend_pid()") == kept
+
+
+def test_one_that_is_back_in_time_keeps_everything(
+    house: House, puppets: OpenPuppet, clerk: Clerk
+):
+    worker = puppets()
+    pid = worker.take("own_0")
+    worker.stop()
+    worker.go_on()
+    assert worker.run("select pg_backend_pid()") == pid
+    worker.give_back()
