@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 import yaml
+from google.rpc.code_pb2 import Code
 
 from benchmarks.report import BEGIN, END, FOLDER, for_project_page
-from tenantpool import Settings, __version__, errors
+from tenantpool import Settings, __version__, errors, status
 from tenantpool.config import Tier
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,7 +25,8 @@ _FENCE = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
 
 def blocks(page: Path, language: str) -> list[str]:
     """The fenced blocks of one language."""
-    return [text for kind, text in _FENCE.findall(page.read_text()) if kind == language]
+    found = _FENCE.findall(page.read_text())
+    return [dedent(text) for kind, text in found if kind == language]
 
 
 def anchors(page: Path) -> set[str]:
@@ -45,8 +49,15 @@ def test_python_examples_are_python(page: Path):
         ast.parse(block)
 
 
-def test_the_names_that_examples_import_exist():
-    for block in blocks(ROOT / "README.md", "python"):
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_json_examples_are_json(page: Path):
+    for block in blocks(page, "json"):
+        json.loads(block)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_names_that_examples_import_exist(page: Path):
+    for block in blocks(page, "python"):
         for node in ast.walk(ast.parse(block)):
             if isinstance(node, ast.ImportFrom):
                 module = __import__(node.module or "", fromlist=["*"])
@@ -74,6 +85,22 @@ def test_the_tree_of_errors_in_the_docstring_is_the_tree():
 def test_every_field_of_a_tier_is_described():
     for name, info in Tier.model_fields.items():
         assert info.description, f"tiers.*.{name} has no description"
+
+
+def test_every_reason_is_in_the_table_of_errors():
+    page = (ROOT / "docs" / "service.md").read_text()
+    for cls, kind in status._KINDS.items():
+        row = f"| `{kind.reason}` | {Code.Name(kind.code)} |"
+        assert row in page, f"docs/service.md has no row {row}"
+        if cls not in (errors.AcquireTimeout, errors.ConfigErrors):
+            assert f"`{cls.__name__}`" in page
+
+
+def test_every_file_of_the_core_is_in_the_architecture():
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    for file in (ROOT / "tenantpool" / "core").glob("[a-z]*.py"):
+        if file.name != "actions.py":
+            assert f"`{file.name}`" in page, f"docs/architecture.md leaves out {file.name}"
 
 
 def test_the_figures_are_those_of_the_last_full_run():

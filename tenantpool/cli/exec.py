@@ -123,7 +123,7 @@ class _Execution:
     def __init__(self, command: Sequence[str]) -> None:
         self._command = command
         self._process: asyncio.subprocess.Process | None = None
-        self._waiting: asyncio.Task[None] | None = None
+        self._waiting: asyncio.Task[int] | None = None
         self._told = 0
 
     async def run(self, leases: AsyncLeaseClient, tenant: str, timeout: float | None) -> int:
@@ -136,23 +136,26 @@ class _Execution:
             await asyncio.wait({self._waiting})
             if self._waiting.cancelled():
                 return _SIGNALLED + self._told
-            try:
-                self._waiting.result()
-            except FileNotFoundError:
-                return _complain(f"{self._command[0]}: there is no such program", _NOT_FOUND)
-            except OSError as error:
-                return _complain(f"{self._command[0]}: {error.strerror}", _CANNOT_RUN)
-            assert self._process is not None
-            code = await self._process.wait()
+            code = self._waiting.result()
+            if self._process is not None:
+                code = await self._process.wait()
         return code if code >= 0 else _SIGNALLED - code
 
-    async def _start(self, leases: AsyncLeaseClient, tenant: str, timeout: float | None) -> None:
+    async def _start(self, leases: AsyncLeaseClient, tenant: str, timeout: float | None) -> int:
+        """Start the program with a lease. Return the exit code if it cannot be started."""
         await leases.open(_LONGEST_ABSENCE)
         variables = await leases.environment(tenant, timeout=timeout)
         known = {name: value for name, value in os.environ.items() if name not in _MISLEADING}
-        self._process = await asyncio.create_subprocess_exec(
-            *self._command, env={**known, **variables}
-        )
+        program, *words = self._command
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                program, *words, env={**known, **variables}
+            )
+        except FileNotFoundError:
+            return _complain(f"{program}: there is no such program", _NOT_FOUND)
+        except OSError as error:
+            return _complain(f"{program}: {error.strerror}", _CANNOT_RUN)
+        return 0
 
     def _hear(self, number: signal.Signals) -> None:
         """Pass the signal on to the program, or stop waiting for its lease."""

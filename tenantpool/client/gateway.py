@@ -13,19 +13,21 @@ from tenantpool.v1.lease_pb2 import GatewayAddress
 def way_in(addresses: Iterable[GatewayAddress], target: Target) -> dict[str, str]:
     """``host``, ``port`` and what libpq has to know of encryption; looks at the file system.
 
-    A Unix socket that is there, or else TCP: best at the host that the *target* names, as that
-    one can be reached. Raises LeaseEnded if there is none of them.
+    The Unix socket if the *target* is one, too: at the same path of another host there may be
+    another service. Or else TCP, best at the host that the target names, as that one can be
+    reached. Raises LeaseEnded if there is nothing of that.
     """
     known = list(addresses)
-    if (local := next(filter(_is_there, known), None)) is not None:
-        return {**_place(local.host, local.port), "sslmode": "disable"}
-    host = target.host
+    local = next(filter(_is_there, known), None)
     remote = [address for address in known if not address.host.startswith("/")]
-    # An empty host is every address of the service's machine.
-    best = next((a for a in remote if a.host in ("", host)), remote[0] if remote else None)
-    if best is None:
+    if local is not None and (not target.host or not remote):
+        return {**_place(local.host, local.port), "sslmode": "disable"}
+    if not remote:
         raise LeaseEnded("the service has no gateway that can be reached from here")
-    return {**_place(best.host or host or "localhost", best.port), **_encryption(target.tls)}
+    # An empty host is every address of the service's machine.
+    best = next((a for a in remote if a.host in ("", target.host)), remote[0])
+    host = best.host or target.host or "localhost"
+    return {**_place(host, best.port), **_encryption(target.tls)}
 
 
 def _place(host: str, port: int) -> dict[str, str]:

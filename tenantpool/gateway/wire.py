@@ -50,17 +50,17 @@ class Wire(asyncio.Protocol):
     async def start_tls(self, context: ssl.SSLContext, timeout: float) -> None:
         """Go on encrypted. Blocks for the handshake; raises OSError if there is none."""
         # Between this and the first byte of the handshake there is no await: nothing gets lost.
-        loop = asyncio.get_running_loop()
-        upgraded = None
+        plain, upgraded = self.transport, None
         try:
-            upgraded = await loop.start_tls(
-                self.transport, self, context, server_side=True, ssl_handshake_timeout=timeout
+            upgraded = await asyncio.get_running_loop().start_tls(
+                plain, self, context, server_side=True, ssl_handshake_timeout=timeout
             )
         finally:
-            if upgraded is None:  # asyncio does not call connection_lost during a handshake
-                self.transport.abort()
+            # asyncio does not call connection_lost if it is lost now; uvloop seems to succeed.
+            if upgraded is None or plain.is_closing():
+                plain.abort()
                 self._lost()
-        if upgraded is None:
+        if upgraded is None or plain.is_closing():
             raise ConnectionResetError("the client has gone")
         self.transport = upgraded
 

@@ -21,17 +21,33 @@ _LONGEST = 1 << 20
 _ASIDE = {b"S", b"N", b"A"}
 """ParameterStatus, NoticeResponse, NotificationResponse: may come at any time."""
 
+_NONCE = 16
+"""Letters of the number that is asked for."""
+
 
 def _message(kind: bytes, body: bytes) -> bytes:
     return _HEAD.pack(kind, len(body) + 4) + body
 
 
+def _around(kind: bytes, before: bytes, after: bytes = b"") -> tuple[bytes, bytes]:
+    """A message with a hole for the nonce."""
+    return _HEAD.pack(kind, len(before) + _NONCE + len(after) + 4) + before, after
+
+
 _READY = _message(b"Z", b"I")
-_DISCARD = _message(b"Q", b"DISCARD ALL\0")
-_DISCARDED = _message(b"C", b"DISCARD ALL\0") + _READY
 _COLUMN = b"?column?\0" + struct.pack("!IHIhiH", 0, 0, 25, -1, -1, 0)
-_COLUMNS = _message(b"T", struct.pack("!H", 1) + _COLUMN)
-_SELECTED = _message(b"C", b"SELECT 1\0") + _READY
+
+_ASK, _ASKED = _around(b"Q", b"SELECT '", b"'\0")
+_QUESTION = _message(b"Q", b"DISCARD ALL\0") + _ASK
+
+_ROW, _ = _around(b"D", struct.pack("!HI", 1, _NONCE))
+_ANSWER = (
+    _message(b"C", b"DISCARD ALL\0")
+    + _READY
+    + _message(b"T", struct.pack("!H", 1) + _COLUMN)
+    + _ROW
+)
+_ANSWERED = _message(b"C", b"SELECT 1\0") + _READY
 
 
 class QuickWipe(asyncio.Future[None]):
@@ -42,21 +58,34 @@ class QuickWipe(asyncio.Future[None]):
     be the answer to that: what a former holder had under way would come before it.
     """
 
-    def __init__(self, sock: socket.socket, timeout: float, done: Callable[[str], None]) -> None:
-        """Begin; does not block. *sock* must not block either, and is only used until the end."""
+    def __init__(
+        self, sock: socket.socket, delay: float, timeout: float, done: Callable[[str], None]
+    ) -> None:
+        """Begin in *delay* seconds, and take at most *timeout* seconds. Does not block.
+
+        *sock* must not block either, and is only used until the end.
+        """
         loop = asyncio.get_running_loop()
         super().__init__(loop=loop)
         self._socket = sock
+        self._timeout = timeout
         self._done = done
-        nonce = os.urandom(8).hex().encode()
-        row = struct.pack("!HI", 1, len(nonce)) + nonce
-        self._expected = _DISCARDED + _COLUMNS + _message(b"D", row) + _SELECTED
         self._received = b""
-        question = _DISCARD + _message(b"Q", b"SELECT '%b'\0" % nonce)
-        self._timer = loop.call_later(timeout, self._end, "no answer in time")
-        loop.add_reader(sock, self._readable)
+        self._expected = b""
+        if delay:
+            self._timer = loop.call_later(delay, self._ask)
+        else:
+            self._ask()
+
+    def _ask(self) -> None:
+        loop = self.get_loop()
+        nonce = os.urandom(_NONCE // 2).hex().encode()
+        self._expected = _ANSWER + nonce + _ANSWERED
+        self._timer = loop.call_later(self._timeout, self._end, "no answer in time")
+        loop.add_reader(self._socket, self._readable)
+        question = _QUESTION + nonce + _ASKED
         try:
-            if sock.send(question) != len(question):
+            if self._socket.send(question) != len(question):
                 self._end("the question could not be sent")
         except OSError as error:
             self._end(str(error))

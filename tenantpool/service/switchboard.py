@@ -64,8 +64,10 @@ class Switchboard:
     def _fill(self, loan: Loan, worker: Worker, number: int) -> bool:
         """Bind the worker's husk to this connection; return whether they fit together."""
         husk = worker.husks.get(number)
-        link = loan.connected
-        if husk is None or husk.pool is not loan.tenant.pool or husk.parameters != link.parameters:
+        if husk is None or husk.pool is not loan.tenant.pool:
+            return False
+        parameters = loan.connected.parameters
+        if husk.parameters is not parameters and husk.parameters != parameters:
             return False
         loan.husk, loan.cancel_key = number, husk.cancel_key
         loan.delivery = DELIVERY_HAND_OFF

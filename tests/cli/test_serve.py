@@ -54,6 +54,7 @@ def test_a_lease_that_does_not_come_back_is_cut_and_the_code_is_3(
         assert postgres.execute(BACKENDS) == [(0,)]
         with pytest.raises(psycopg.OperationalError):
             conn.execute("select 1")
+        leases.release(conn)
 
 
 @on_latest
@@ -71,11 +72,12 @@ def test_a_lease_has_the_grace_to_come_back(serve: Serve) -> None:
 def test_a_second_signal_does_not_wait(serve: Serve) -> None:
     service = serve(drain_grace=600)
     with LeaseClient(service.target) as leases:
-        leases.acquire("acme")
+        conn = leases.acquire("acme")
         service.signal(signal.SIGINT)
         service.wait_for("stopping")
         service.signal(signal.SIGTERM)
         assert service.wait() == 3
+        leases.release(conn)
 
 
 @on_latest

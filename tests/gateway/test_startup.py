@@ -257,7 +257,7 @@ async def test_what_is_sent_ahead_is_answered(house: House):
     client = await house.raw(unix=True)
     client.write(startup({"user": "acme"}) + message(b"p", b"ticket\0"))
     client.write(message(b"Q", b"select 42\0"))
-    kinds = []
+    kinds: list[bytes] = []
     while kinds.count(b"Z") < 2:
         kinds.append((await client.message())[0])
     assert kinds[-4:] == [b"T", b"D", b"C", b"Z"]

@@ -51,8 +51,8 @@ async def tls_house(house: House, certificate: Path) -> AsyncIterator[House]:
 
 
 async def test_psycopg(tls_house: House, certificate: Path):
-    verified = {"sslmode": "verify-full", "sslrootcert": str(certificate)}
-    async with await tls_house.connect(**verified) as conn:
+    root = str(certificate)
+    async with await tls_house.connect(sslmode="verify-full", sslrootcert=root) as conn:
         assert conn.pgconn.ssl_in_use
         cur = await conn.execute("select repeat('x', 1000) from generate_series(1, 50000)")
         assert len(await cur.fetchall()) == 50_000

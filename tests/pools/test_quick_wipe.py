@@ -24,7 +24,7 @@ async def wipe(link, timeout: float = 20.0) -> str:
     """Wipe quickly; return the problem."""
     problems: list[str] = []
     link.is_lent_away = True
-    work = link.wipe_quickly(timeout, problems.append)
+    work = link.wipe_quickly(0.0, timeout, problems.append)
     assert work is not None
     await work
     (problem,) = problems
@@ -109,7 +109,7 @@ async def test_only_the_other_wipe_will_do_where_libpq_has_changed_settings(
     link.is_lent_away = True
     await link.switch("set timezone = 'Asia/Tokyo'", undo=False)
     assert link.parameters["TimeZone"] == "Asia/Tokyo"
-    assert link.wipe_quickly(1.0, print) is None
+    assert link.wipe_quickly(0.0, 1.0, print) is None
     await link.wipe(20)
     assert link.parameters == known
     assert await wipe(link) == ""
@@ -133,7 +133,7 @@ async def _answer_in_pieces(asides, cuts, data) -> None:
     with ours, theirs:
         ours.setblocking(False)
         problems: list[str] = []
-        work = quick_wipe.QuickWipe(ours, 20.0, problems.append)
+        work = quick_wipe.QuickWipe(ours, 0.0, 20.0, problems.append)
         theirs.recv(1000)
         frames = [b"C", b"Z", b"T", b"D", b"C", b"Z"]
         answer = work._expected

@@ -102,7 +102,8 @@ def linger(conn: Any) -> None:
 
 
 def make_a_mess(conn: Any) -> None:
-    conn.execute("set search_path = nowhere; create temp table scratch (id int); listen gossip")
+    conn.execute("create temp table if not exists scratch (id int)")
+    conn.execute("set search_path = nowhere; listen gossip")
 
 
 def raise_in_a_transaction(conn: Any) -> None:

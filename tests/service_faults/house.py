@@ -37,19 +37,17 @@ _START = 30.0
 class House:
     """Starts the service in *folder* over *server*; ends it with the block.
 
-    *rules* are further settings of the service, *database* of the database.
+    *conninfo* is another way to the server.
     """
 
-    def __init__(
-        self, folder: Path, server: EmbeddedPostgres, *, rules: Any = None, **database: Any
-    ) -> None:
+    def __init__(self, folder: Path, server: EmbeddedPostgres, *, conninfo: str = "") -> None:
         self.folder = folder
         self.grpc_port, self.gateway_port = _free_ports(2)
         self.advertised_port = self.gateway_port
         """The gateway's port that leases name."""
         self.fresh: dict[str, Any] = {}
         """Its books when it had just started."""
-        made = crowd(server, close_timeout=1.0, **database).model_dump(mode="json")
+        made = crowd(server, close_timeout=1.0).model_dump(mode="json")
         self._settings: dict[str, Any] = {
             "databases": {"main": made["databases"]["main"]},
             "tiers": {"basic": {"cap": 5, "min_size": 0, "acquire_timeout": 20.0}},
@@ -64,14 +62,13 @@ class House:
                 "session_ttl": SESSION_TTL,
                 "lease_ttl": SESSION_TTL,
                 "lease_grace": GRACE,
-                "confirm_within": 1.0,
+                "confirm_within": 2.0,
                 "startup_timeout": 1.0,
                 "identities": {"worker": {"token": TOKEN, "tenants": ["*"], "direct": True}},
-                **(rules or {}),
             },
         }
-        conninfo = database.get("conninfo") or server.dsn(user=WORKER)
-        self._settings["databases"]["main"]["conninfo"] = conninfo
+        where = conninfo or server.dsn(user=WORKER)
+        self._settings["databases"]["main"]["conninfo"] = where
         self._process: subprocess.Popen[str] | None = None
 
     def __repr__(self) -> str:

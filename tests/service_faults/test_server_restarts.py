@@ -42,8 +42,7 @@ def test_under_load(
     for holder in holders:
         with pytest.raises(Failed, match="OperationalError|AdminShutdown"):
             holder.run("insert into ledger values ('lost')")
-        with pytest.raises(Failed):
-            holder.give_back()
+        holder.give_back()
     outcomes = load.finish()
     assert outcomes["done"] > 10, outcomes
     for holder in holders:

@@ -69,8 +69,7 @@ def test_a_stopped_worker_has_its_backends_ended_before_anything_is_lent(
 
 def test_under_load_again_and_again(house: House, puppets: OpenPuppet, clerk: Clerk):
     """All go on within their patience; the limit is kept all the time."""
-    tenants = ["own_0", "own_1", "own_2", "common_0"]
-    tenants[-1] = "sharing_0"
+    tenants = ["own_0", "own_1", "own_2", "sharing_0"]
     seconds = 4.0
     crew = [puppets(tasks=False, linger=0.1), puppets(delivery="gateway"), puppets(tasks=True)]
     for number, worker in enumerate(crew):

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 
 _DRAIN_POLL = 0.02
+_WIPE_DELAY = 0.001
+"""Seconds for which requests go before the wipes of what was given back."""
 _EMPTY_EVERY = 60
 """A pool without connections can only be forgotten, so every 60th sweep looks at it."""
 
@@ -205,7 +207,9 @@ class AsyncShell:
         if True:  # ASYNC
             link = slot.connection
             assert isinstance(link, AsyncLink)
-            work = link.wipe_quickly(self._close_timeout, partial(self._wiped, slot))
+            # Whoever gave it back may ask for the next one at once, and need not wait for this.
+            delay = 0.0 if slot.pool.ranking or self.core.ranking else _WIPE_DELAY
+            work = link.wipe_quickly(delay, self._close_timeout, partial(self._wiped, slot))
             if work is not None:
                 self._crew.watch(work)
                 return

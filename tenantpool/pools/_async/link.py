@@ -38,6 +38,7 @@ class AsyncLink:
 
     __slots__ = (
         "_is_plain",
+        "_parameters",
         "_socket",
         "_witness",
         "conn",
@@ -61,6 +62,7 @@ class AsyncLink:
         """Whether libpq has changed settings, of which it knows, and has not wiped them yet."""
         self.is_lent_away = False
         """Whether its holders are other processes, so that libpq's object is always ours."""
+        self._parameters: Mapping[str, str] | None = None
         self._socket: socket.socket | None = None
         self._witness = AsyncWitness()
 
@@ -106,7 +108,9 @@ class AsyncLink:
 
         Equal ones are the same object as a rule, so comparing them is cheap. Does not block.
         """
-        return parameters_of(self.conn.pgconn)
+        if self._parameters is None:
+            self._parameters = parameters_of(self.conn.pgconn)
+        return self._parameters
 
     @property
     def socket(self) -> socket.socket:
@@ -149,6 +153,7 @@ class AsyncLink:
         Only where the application configures connections it takes more, as its function must
         find a wiped session and not the next tenant's. Raises psycopg.Error or UnicodeError.
         """
+        self._parameters = None
         self.is_altered = bool(apply) or (self.is_altered and not undo)
         if not undo:
             return await self._send(apply)
@@ -171,6 +176,7 @@ class AsyncLink:
         Raises psycopg.Error; the connection is of no use then.
         """
         self._renew()
+        self._parameters = None
         await wipe(self.conn.pgconn, timeout)
         self.is_shared = self.is_altered = False
         await self.pool.dress(self.conn)
@@ -179,7 +185,7 @@ class AsyncLink:
     if True:  # ASYNC
 
         def wipe_quickly(
-            self, timeout: float, done: Callable[[str], None]
+            self, delay: float, timeout: float, done: Callable[[str], None]
         ) -> asyncio.Future[None] | None:
             """Begin a ``QuickWipe``, or return None if only ``wipe`` will do. Does not block."""
             if not self.is_lent_away or self.is_altered or self.pool.is_configured:
@@ -189,7 +195,7 @@ class AsyncLink:
                 self.is_shared = bool(problem)
                 done(problem)
 
-            return QuickWipe(self.socket, timeout, wiped)
+            return QuickWipe(self.socket, delay, timeout, wiped)
 
     async def cancel(self, timeout: float) -> None:
         """Cancel what runs, if anything does. It is over when this returns, done or not.

@@ -37,6 +37,7 @@ class Link:
 
     __slots__ = (
         "_is_plain",
+        "_parameters",
         "_socket",
         "_witness",
         "conn",
@@ -60,6 +61,7 @@ class Link:
         """Whether libpq has changed settings, of which it knows, and has not wiped them yet."""
         self.is_lent_away = False
         """Whether its holders are other processes, so that libpq's object is always ours."""
+        self._parameters: Mapping[str, str] | None = None
         self._socket: socket.socket | None = None
         self._witness = Witness()
 
@@ -105,7 +107,9 @@ class Link:
 
         Equal ones are the same object as a rule, so comparing them is cheap. Does not block.
         """
-        return parameters_of(self.conn.pgconn)
+        if self._parameters is None:
+            self._parameters = parameters_of(self.conn.pgconn)
+        return self._parameters
 
     @property
     def socket(self) -> socket.socket:
@@ -148,6 +152,7 @@ class Link:
         Only where the application configures connections it takes more, as its function must
         find a wiped session and not the next tenant's. Raises psycopg.Error or UnicodeError.
         """
+        self._parameters = None
         self.is_altered = bool(apply) or (self.is_altered and not undo)
         if not undo:
             return self._send(apply)
@@ -170,6 +175,7 @@ class Link:
         Raises psycopg.Error; the connection is of no use then.
         """
         self._renew()
+        self._parameters = None
         wipe(self.conn.pgconn, timeout)
         self.is_shared = self.is_altered = False
         self.pool.dress(self.conn)
