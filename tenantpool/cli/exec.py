@@ -44,19 +44,21 @@ def execute(
         str,
         typer.Option(
             envvar="TENANTPOOL_TARGET",
-            help="Where the service is: unix:/folder or host:port. [default: where `tenantpool "
-            "serve` puts its folder if it is told nothing]",
+            help="Where the service is: unix:/folder or host:port (default: where `tenantpool "
+            "serve` puts its folder if it is told nothing).",
             show_default=False,
         ),
     ] = "",
     token_file: Annotated[
         Path | None,
-        typer.Option(help="File with the token that proves who asks. [default: $TENANTPOOL_TOKEN]"),
+        typer.Option(
+            help="File with the token that proves who asks (default: TENANTPOOL_TOKEN has it)."
+        ),
     ] = None,
     timeout: Annotated[
         float | None,
         typer.Option(
-            min=0.0, help="Seconds to wait for the lease. [default: as the tenant's tier says]"
+            min=0.0, help="Seconds to wait for the lease (default: as the tenant's tier says)."
         ),
     ] = None,
     tls_ca: Annotated[

@@ -174,6 +174,15 @@ class Tenures:
         self._enter(tenure)  # a shorter time may end before the heap would look at it
         return min(tenure.ttl, max(0.0, tenure.latest - now))
 
+    def move(self, tenure: Tenure, attendance: Attendance) -> None:
+        """Its holder has begun another session, and found the lease by the id of its request."""
+        if tenure.attendance is not None:
+            tenure.attendance.tenures.pop(tenure, None)
+        tenure.attendance = attendance
+        attendance.tenures[tenure] = None
+        if tenure.state != DRAINING:
+            tenure.state, tenure.ends_at = HELD, inf
+
     def want_back(
         self, now: float, tenure: Tenure, drain_within: float, reason: str
     ) -> list[Action]:

@@ -161,7 +161,27 @@ class Desk:
         loan = await self._replays.once(key, body, lambda: self._lend(caller, wanted, within))
         if loan.lease_id not in self._loans:
             raise LeaseEnded(f"{loan.tenant.name}: the lease of this request_id has ended")
+        if isinstance(caller, Worker) and loan.worker is not caller:
+            self._move(loan, caller)
         return loan
+
+    def _move(self, loan: Loan, worker: Worker) -> None:
+        """The stream broke before the answer came, and the worker has begun another session."""
+        assert loan.tenure is not None
+        self._part(loan)
+        self._tenures.move(loan.tenure, worker.attendance)
+        self._attach(loan, worker)
+
+    def _attach(self, loan: Loan, worker: Worker) -> None:
+        loan.worker = worker
+        worker.leases += 1
+        self._recalls.lent(loan.shell.name, loan.tenant, worker)
+
+    def _part(self, loan: Loan) -> None:
+        if (worker := loan.worker) is not None:
+            worker.leases -= 1
+            if not worker.leases:
+                self._recalls.left(worker)
 
     async def _lend(
         self, caller: Caller, wanted: AcquireLeaseRequest, within: float | None
@@ -266,8 +286,7 @@ class Desk:
         self._loans[loan.lease_id] = loan
         loan.connected.is_lent_away = True
         if worker is not None:
-            worker.leases += 1
-            self._recalls.lent(loan.shell.name, loan.tenant, worker)
+            self._attach(loan, worker)
         if loan.way is not None:
             loan.delivery = DELIVERY_DIRECT
         else:
@@ -409,11 +428,7 @@ class Desk:
         self._tenures.end(loan.tenure)
         self._taken[loan.identity.name] -= 1
         self.switchboard.close_way(loan)
-        worker = loan.worker
-        if worker is not None:
-            worker.leases -= 1
-            if not worker.leases:
-                self._recalls.left(worker)
+        self._part(loan)
         if not self._loans and self._emptied is not None:
             self._emptied.set()
         return True

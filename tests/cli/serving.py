@@ -37,6 +37,7 @@ class Serving:
         self.home = Path(tempfile.mkdtemp(prefix="tp-", dir="/tmp"))
         self.folder = self.home / "run" / "tenantpool"
         self.environ = environment(XDG_RUNTIME_DIR=str(self.home / "run"))
+        self.settings = settings or {}
         self.said: list[str] = []
         self._words = list(words)
         if settings is not None:
@@ -50,7 +51,7 @@ class Serving:
         try:
             self.start()
         except BaseException:
-            self._clean_up()
+            self.clean_up()
             raise
         return self
 
@@ -60,7 +61,7 @@ class Serving:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._clean_up()
+        self.clean_up()
 
     @property
     def target(self) -> str:
@@ -154,7 +155,8 @@ class Serving:
         with grpc.insecure_channel(f"unix:{self.folder}/grpc.sock") as channel:
             yield AdminServiceStub(channel)  # type: ignore[no-untyped-call]
 
-    def _clean_up(self) -> None:
+    def clean_up(self) -> None:
+        """End it as ``kill -9`` does, if it still runs, and remove its folder."""
         if self._process is not None:
             self._process.kill()
             self._process.communicate()

@@ -9,8 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from tenantpool import TenantLimit
+from tenantpool.client import AsyncLeaseClient, LeaseClient
 from tests.cli.conftest import Serve
 from tests.cli.serving import COMMAND, ROOT, environment
 from tests.support.servers import on_latest
@@ -157,3 +160,30 @@ def test_the_lease_of_one_that_was_killed_ends_with_its_session(serve: Serve) ->
     assert service.leases() == []
     wait_until(lambda: not os.path.exists(f"/proc/{lease.backend_pid}"), what="the backend is gone")
     assert service.exec("--timeout", "5", "initech", "--", "true").returncode == 0
+
+
+@on_latest
+async def test_python_programs_get_the_same_variables(serve: Serve, database: str) -> None:
+    service = serve()
+    async with AsyncLeaseClient(service.target) as leases:
+        names = await leases.environment("acme", timeout=2)
+        assert [lease.delivery for lease in service.leases()] == [""]
+        params = {
+            "host": names["PGHOST"],
+            "port": names["PGPORT"],
+            "user": names["PGUSER"],
+            "password": names["PGPASSWORD"],
+        }
+        async with (
+            await psycopg.AsyncConnection.connect(**params) as first,
+            await psycopg.AsyncConnection.connect(**params) as second,
+        ):
+            assert (first.info.dbname, second.info.dbname) == (names["PGDATABASE"], database)
+            assert [lease.delivery for lease in service.leases()] == ["gateway", "gateway"]
+            with pytest.raises(TenantLimit):
+                for _ in range(8):
+                    await leases.environment("acme", timeout=0)
+    assert service.leases() == []
+    with LeaseClient(service.target) as leases:
+        assert leases.environment("acme")["PGUSER"].startswith("acme@")
+    assert service.leases() == []

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
+from contextlib import ExitStack
 from pathlib import Path
 
 import psycopg
@@ -50,7 +52,7 @@ def test_a_lease_that_does_not_come_back_is_cut_and_the_code_is_3(
     with LeaseClient(service.target, delivery="gateway") as leases:
         conn = leases.acquire("acme")
         assert service.stop() == 3
-        assert service.said[-1].startswith("1 leases were not given back in time")
+        assert service.said[-1] == "leases that did not come back in time, and were cut: 1"
         assert postgres.execute(BACKENDS) == [(0,)]
         with pytest.raises(psycopg.OperationalError):
             conn.execute("select 1")
@@ -90,6 +92,21 @@ def test_a_folder_is_for_one_service(serve: Serve) -> None:
 
 
 @on_latest
+def test_a_port_that_is_taken_is_2_in_one_line(serve: Serve) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other, ExitStack() as stack:
+        port = other.getsockname()[1]
+        service = Serving(serve().settings | {"service": {"grpc_port": port, "gateway_port": 0}})
+        stack.callback(service.clean_up)
+        with pytest.raises(AssertionError, match="it has ended"):
+            service.start()
+        assert service.wait() == 2
+        assert service.log.splitlines() == [
+            f"error: service.grpc_port: cannot listen at 127.0.0.1:{port}; "
+            "is another program there? take another one"
+        ]
+
+
+@on_latest
 def test_sighup_changes_nothing_and_says_so(serve: Serve) -> None:
     service = serve("--log-format", "json")
     service.signal(signal.SIGHUP)
@@ -108,7 +125,7 @@ def test_a_configuration_that_is_wrong_is_2_and_nothing_is_started() -> None:
     assert service.wait() == 2
     assert "0.0.0.0 can be reached by others, and nobody has to prove who they are" in service.log
     assert service.said == []
-    service.__exit__(None, None, None)
+    service.clean_up()
 
 
 def test_without_a_database_it_starts_one_with_those_of_its_tenants() -> None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 
-import grpc
 import psycopg
 import pytest
 
@@ -22,26 +20,19 @@ from tenantpool.errors import (
 from tests.client.serve import RealService
 from tests.manager.test_forks import in_child
 from tests.service.certificates import Authority
+from tests.support.grpc_poller import grpc_poller
 from tests.support.servers import on_latest
 from tests.support.wait import wait_until
 
 TOKEN = "a-token-of-the-worker"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def grpc_is_in() -> Iterator[None]:
-    """gRPC's threads and descriptors stay once they are there: no test leaks them."""
-    asyncio.run(_connect_once())
-    with grpc.insecure_channel("127.0.0.1:1") as channel, pytest.raises(grpc.FutureTimeoutError):
-        grpc.channel_ready_future(channel).result(0.05)
-    yield
-    grpc.aio.shutdown_grpc_aio()
+__all__ = ["grpc_poller"]
 
 
-async def _connect_once() -> None:
-    grpc.aio.init_grpc_aio()  # in a loop: there may be none otherwise
-    async with grpc.aio.insecure_channel("127.0.0.1:1") as channel:
-        channel.get_state(try_to_connect=True)
+@pytest.fixture(autouse=True, scope="module")
+def _grpc(grpc_poller: None) -> None:
+    """All of these tests use gRPC."""
 
 
 @on_latest

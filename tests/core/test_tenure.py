@@ -144,6 +144,22 @@ def test_a_goodbye_ends_its_leases_at_once() -> None:
     assert other.state == GRANTED
 
 
+def test_a_lease_follows_its_holder_into_another_session() -> None:
+    tenures = Tenures(LIMITS)
+    first, second = Attendance(0.0, 10.0, "worker"), Attendance(5.0, 100.0, "worker")
+    for session in (first, second):
+        tenures.begin(session)
+    tenure, alone = attended(tenures, first), granted(tenures)
+    for moving in (tenure, alone):
+        tenures.move(moving, second)
+    assert tenures.wake(50.0) == [Lapse(first)]
+    assert tenures.leave(second) == [
+        Cut(tenure, "its session said goodbye"),
+        Cut(alone, "its session said goodbye"),
+        Lapse(second),
+    ]
+
+
 def test_a_lease_that_was_given_back_is_never_due() -> None:
     tenures = Tenures(LIMITS)
     tenure = granted(tenures)

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
-import grpc
 import pytest
+
+from tests.support.grpc_poller import grpc_poller
 
 from .support import Client, Service, channel, running, settings
 
-
-@pytest.fixture(scope="session", autouse=True)
-def grpc_poller() -> Iterator[None]:
-    """gRPC's thread and its descriptors stay once they are there: no test leaks them."""
-    grpc.aio.init_grpc_aio()
-    asyncio.run(_listen_once())
-    yield
-    grpc.aio.shutdown_grpc_aio()
+__all__ = ["grpc_poller"]
 
 
-async def _listen_once() -> None:
-    server = grpc.aio.server()
-    server.add_insecure_port("127.0.0.1:0")
-    await server.stop(None)
+@pytest.fixture(autouse=True, scope="session")
+def _grpc(grpc_poller: None) -> None:
+    """All of these tests may use gRPC."""
 
 
 @pytest.fixture

@@ -71,6 +71,16 @@ async def test_a_repeated_request_id_gets_the_same_lease(desk: Desk):
     assert await desk.acquire(OTHER, wanted(request_id="r1")) is not first
 
 
+async def test_a_repeat_in_another_session_takes_the_lease_there(desk: Desk):
+    before, after = begin(desk), begin(desk)
+    loan = await desk.acquire(before, wanted(request_id="r1"))
+    assert await desk.acquire(after, wanted(request_id="r1")) is loan
+    await desk.sessions.leave(before)
+    assert (before.leases, after.leases) == (0, 1)
+    await desk.sessions.leave(after)
+    assert not desk.loans
+
+
 async def test_a_repeat_while_the_first_still_waits_joins_it(desk: Desk):
     held = [await desk.acquire(ME, wanted()) for _ in range(2)]
     first = asyncio.create_task(desk.acquire(ME, wanted(request_id="r1")))

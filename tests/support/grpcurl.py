@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import Any
 
 import grpc
 from google.protobuf.descriptor_pool import DescriptorPool
@@ -21,7 +22,7 @@ _CODES_FROM = 64
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prefix_chars="-")
+    parser = argparse.ArgumentParser()
     parser.add_argument("-plaintext", action="store_true", required=True)
     parser.add_argument("-d", dest="data", default="{}")
     parser.add_argument("target")
@@ -45,7 +46,7 @@ def main() -> int:
 def call(channel: grpc.Channel, pool: DescriptorPool, path: str, data: str) -> int:
     service, _, name = path.partition("/")
     method = pool.FindServiceByName(service).methods_by_name[name]
-    rpc = channel.unary_unary(
+    rpc: Any = channel.unary_unary(
         f"/{path}",
         request_serializer=lambda message: message.SerializeToString(),
         response_deserializer=GetMessageClass(method.output_type).FromString,
