@@ -111,15 +111,18 @@ class Relay(asyncio.Protocol):
             self._backend.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._end()
-        self._on_lost()
+        try:
+            self._end()
+        finally:
+            self._on_lost()
 
     # -- the end -------------------------------------------------------------------------------
 
     def _backend_gone(self) -> None:
         """The client gets what the backend said, and then the end."""
-        self._client.write(self._framing.rest_of_answers())
-        self._end(broken=True)
+        if self._backend is not None:  # else it was us who left
+            self._client.write(self._framing.rest_of_answers())
+            self._end(broken=True)
 
     def _refuse(self, error: ProtocolViolation) -> None:
         if self.can_interject:
@@ -150,10 +153,12 @@ class _BackendEnd(asyncio.Protocol):
         self._write(self._answers(data))
 
     def pause_writing(self) -> None:
-        self._client.pause_reading()
+        if not self._client.is_closing():
+            self._client.pause_reading()
 
     def resume_writing(self) -> None:
-        self._client.resume_reading()
+        if not self._client.is_closing():
+            self._client.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._on_gone()

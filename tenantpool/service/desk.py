@@ -7,11 +7,9 @@ carries the messages between them, the workers and the gateway.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from math import inf
 from time import monotonic
-from typing import TypeAlias
 
 from tenantpool.concurrency import AsyncAlarm, AsyncCompanion, AsyncSignal
 from tenantpool.config.service import Service
@@ -21,8 +19,6 @@ from tenantpool.core.request import GRANTED, WAITING
 from tenantpool.core.tenure import Tenure, TenureLimits, Tenures
 from tenantpool.errors import (
     BadRequest,
-    Draining,
-    IdentityLimit,
     LeaseEnded,
     LeaseTooLong,
     NotAllowed,
@@ -34,7 +30,6 @@ from tenantpool.manager.journal import logger
 from tenantpool.status import to_lease_error
 from tenantpool.v1.lease_pb2 import (
     DELIVERY_DIRECT,
-    DELIVERY_UNSPECIFIED,
     AcquireLeaseRequest,
     DirectWay,
     Lease,
@@ -44,6 +39,7 @@ from tenantpool.v1.lease_pb2 import (
 from tenantpool.v1.session_pb2 import DrainNotice, Recall, SessionResponse
 from tenantpool.v1.session_pb2 import LeaseEnded as LeaseEndedNotice
 
+from .admission import Admission, Caller, identity_of
 from .identity import Identity
 from .loan import Loan, seconds
 from .replays import Replays
@@ -52,15 +48,9 @@ from .switchboard import Switchboard
 from .tickets import Tickets
 from .worker import Worker
 
-_ANSWER_BEFORE = 0.1
-"""Seconds before the caller gives up: its own DEADLINE_EXCEEDED would carry no reason."""
 _RECALL_AGAIN = 0.05
 """Seconds, at least, until one who waits asks for parked leases once more."""
-_LONGEST_TEXT = 128
-_LONGEST_REQUEST_ID = 64
 _MOST_RENEWALS = 1000
-
-Caller: TypeAlias = Worker | Identity
 
 
 class Desk:
@@ -71,6 +61,7 @@ class Desk:
 
     def __init__(self, manager: AsyncManager, rules: Service) -> None:
         self.rules = rules
+        self.admission = Admission(manager)
         self._manager = manager
         self._tenures = Tenures(
             TenureLimits(rules.lease_ttl_max, rules.lease_grace, rules.confirm_within)
@@ -81,8 +72,6 @@ class Desk:
         self._replays: Replays[Loan] = Replays()
         self._recalls = Recalls(rules.recall_quiet)
         self._loans: dict[str, Loan] = {}
-        self._taken: Counter[str] = Counter()
-        """Leases and requests by identity."""
         self._lent = 0
         self._alarm = AsyncAlarm()
         self._wake_at = inf
@@ -105,7 +94,9 @@ class Desk:
     def drain(self, grace: float) -> None:
         """Take no new leases, and tell every session that all are wanted back. Does not block."""
         self._state = "draining"
+        self.admission.is_closed = True
         self.sessions.close()
+        self._manager.refuse()
         notice = DrainNotice(drain_within=seconds(grace), reason="the service is closing")
         for worker in list(self.sessions.workers.values()):
             worker.notify(SessionResponse(drain=notice))
@@ -134,10 +125,6 @@ class Desk:
         """The leases in use, by id."""
         return self._loans
 
-    def taken(self, identity: Identity) -> int:
-        """Leases and waiting requests of *identity*."""
-        return self._taken[identity.name]
-
     def hurry(self) -> None:
         """Do not wait for leases to come back any longer: ``close`` goes on."""
         if self._emptied is not None:
@@ -157,7 +144,7 @@ class Desk:
         if not wanted.request_id:
             return await self._lend(caller, wanted, within)
         body = wanted.SerializeToString(deterministic=True)
-        key = (_identity(caller).name, wanted.request_id)
+        key = (identity_of(caller).name, wanted.request_id)
         loan = await self._replays.once(key, body, lambda: self._lend(caller, wanted, within))
         if loan.lease_id not in self._loans:
             raise LeaseEnded(f"{loan.tenant.name}: the lease of this request_id has ended")
@@ -193,10 +180,9 @@ class Desk:
 
     def ask(self, caller: Caller, wanted: AcquireLeaseRequest, within: float | None = None) -> Loan:
         """Ask for a lease. Does not block; granted if its ``way`` is set, else ``settle`` it."""
-        loan = self._request(caller, wanted, within)
-        self._taken[loan.identity.name] += 1
+        loan = self.admission.admit(self, caller, wanted, within)
         try:
-            if loan.ask() and not self._is_direct(loan, wanted):
+            if loan.ask() and not self.switchboard.is_direct(loan, wanted):
                 self._grant(loan, wanted)
             elif loan.state == WAITING:
                 self._recall(loan)
@@ -209,64 +195,20 @@ class Desk:
         """Wait until *loan* is granted. Raises the Refused."""
         try:
             await loan.settle()
-            if self._is_direct(loan, wanted):
+            if self.switchboard.is_direct(loan, wanted):
                 loan.way = DirectWay(conninfo=await loan.shell.make_direct(loan))
             self._grant(loan, wanted)
         except BaseException as error:
             self._give_up(loan, healthy=isinstance(error, NotAllowed | BadRequest))
             raise
 
-    def _request(self, caller: Caller, wanted: AcquireLeaseRequest, within: float | None) -> Loan:
-        identity = _identity(caller)
-        if not identity.may_lease(wanted.tenant):
-            raise NotAllowed(f"{identity.name} may not lease connections of {wanted.tenant!r}")
-        _check(wanted)
-        if self._state != "open":
-            raise Draining(wanted.tenant, "the service is closing")
-        if identity.max_leases is not None and self._taken[identity.name] >= identity.max_leases:
-            raise IdentityLimit(
-                wanted.tenant, f"{identity.name} may hold {identity.max_leases} leases (max_leases)"
-            )
-        shell, seat = self._manager.seat(wanted.tenant)
-        timeout = wanted.timeout.ToMicroseconds() / 1e6 if wanted.HasField("timeout") else None
-        if within is not None:
-            longest = seat.limits.acquire_timeout if timeout is None else timeout
-            timeout = max(0.0, min(longest, within - _ANSWER_BEFORE))
-        return Loan(
-            self,
-            shell,
-            seat,
-            timeout=timeout,
-            priority=wanted.priority,
-            identity=identity,
-            worker=caller if isinstance(caller, Worker) else None,
-            purpose=wanted.purpose,
-        )
-
     def _give_up(self, loan: Loan, *, healthy: bool) -> None:
         """It was not lent, or could not be delivered."""
-        self._taken[loan.identity.name] -= 1
+        self.admission.dismiss(loan)
         if loan.state == GRANTED:
             loan.shell.step(loan.shell.core.release, loan, healthy=healthy)
 
     # -- granting ------------------------------------------------------------------------------
-
-    def _is_direct(self, loan: Loan, wanted: AcquireLeaseRequest) -> bool:
-        """Whether the worker is to connect by itself. NotAllowed if it must, but may not."""
-        if wanted.delivery != DELIVERY_DIRECT:
-            if loan.connected.is_plain:
-                return False
-            if wanted.delivery != DELIVERY_UNSPECIFIED:
-                raise BadRequest(
-                    f"connections to {loan.shell.name} are encrypted up to this service, so they "
-                    "can only be lent directly"
-                )
-        if not loan.identity.may_direct:
-            raise NotAllowed(
-                f"{loan.identity.name} may not connect to {loan.shell.name} by itself, as "
-                "direct delivery (and a database with TLS) needs"
-            )
-        return True
 
     def _grant(self, loan: Loan, wanted: AcquireLeaseRequest) -> None:
         """Enter the lease in the books, and say how its connection is reached."""
@@ -426,7 +368,7 @@ class Desk:
             return False
         assert loan.tenure is not None
         self._tenures.end(loan.tenure)
-        self._taken[loan.identity.name] -= 1
+        self.admission.dismiss(loan)
         self.switchboard.close_way(loan)
         self._part(loan)
         if not self._loans and self._emptied is not None:
@@ -480,17 +422,3 @@ class Desk:
                 # Without a clock no lease would ever expire.
                 logger.exception("the desk's upkeep failed, going on")
             self._wake_at = self._tenures.next_at
-
-
-def _identity(caller: Caller) -> Identity:
-    return caller.identity if isinstance(caller, Worker) else caller
-
-
-def _check(wanted: AcquireLeaseRequest) -> None:
-    if len(wanted.request_id) > _LONGEST_REQUEST_ID:
-        raise BadRequest(f"request_id has more than {_LONGEST_REQUEST_ID} characters")
-    if len(wanted.purpose) > _LONGEST_TEXT:
-        raise BadRequest(f"purpose has more than {_LONGEST_TEXT} characters")
-    for name in ("timeout", "ttl"):
-        if wanted.HasField(name) and getattr(wanted, name).ToMicroseconds() < 0:
-            raise BadRequest(f"{name} is negative")

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from tenantpool.core.request import GRANTED
-from tenantpool.errors import BadRequest, LeaseEnded
+from tenantpool.errors import BadRequest, LeaseEnded, NotAllowed
 from tenantpool.gateway.exchange import Line, Plug
 from tenantpool.gateway.keys import CancelKeys
 from tenantpool.v1.lease_pb2 import (
+    DELIVERY_DIRECT,
     DELIVERY_GATEWAY,
     DELIVERY_HAND_OFF,
+    DELIVERY_UNSPECIFIED,
     AcquireLeaseRequest,
     GatewayAddress,
     GatewayWay,
@@ -49,6 +51,23 @@ class Switchboard:
         return f"<{type(self).__name__} {self._keys!r}>"
 
     # -- how a lease is reached ----------------------------------------------------------------
+
+    def is_direct(self, loan: Loan, wanted: AcquireLeaseRequest) -> bool:
+        """Whether the worker is to connect by itself. NotAllowed if it must, but may not."""
+        if wanted.delivery != DELIVERY_DIRECT:
+            if loan.connected.is_plain:
+                return False
+            if wanted.delivery != DELIVERY_UNSPECIFIED:
+                raise BadRequest(
+                    f"connections to {loan.shell.name} are encrypted up to this service, so they "
+                    "can only be lent directly"
+                )
+        if not loan.identity.may_direct:
+            raise NotAllowed(
+                f"{loan.identity.name} may not connect to {loan.shell.name} by itself, as "
+                "direct delivery (and a database with TLS) needs"
+            )
+        return True
 
     def open_way(self, loan: Loan, husk: int) -> None:
         """Let the lease be reached by the worker's *husk*, if it fits, or else by its ticket."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from tenantpool import TenantLimit
 from tenantpool.client import AsyncLeaseClient, LeaseClient
@@ -168,21 +169,24 @@ async def test_python_programs_get_the_same_variables(serve: Serve, database: st
     async with AsyncLeaseClient(service.target) as leases:
         names = await leases.environment("acme", timeout=2)
         assert [lease.delivery for lease in service.leases()] == [""]
-        params = {
-            "host": names["PGHOST"],
-            "port": names["PGPORT"],
-            "user": names["PGUSER"],
-            "password": names["PGPASSWORD"],
-        }
+        conninfo = make_conninfo(
+            host=names["PGHOST"],
+            port=names["PGPORT"],
+            user=names["PGUSER"],
+            password=names["PGPASSWORD"],
+        )
         async with (
-            await psycopg.AsyncConnection.connect(**params) as first,
-            await psycopg.AsyncConnection.connect(**params) as second,
+            await psycopg.AsyncConnection.connect(conninfo) as first,
+            await psycopg.AsyncConnection.connect(conninfo) as second,
         ):
-            assert (first.info.dbname, second.info.dbname) == (names["PGDATABASE"], database)
+            assert names["PGDATABASE"] == database
+            for conn in (first, second):
+                cursor = await conn.execute("select current_database()")
+                assert await cursor.fetchone() == (database,)
             assert [lease.delivery for lease in service.leases()] == ["gateway", "gateway"]
-            with pytest.raises(TenantLimit):
-                for _ in range(8):
-                    await leases.environment("acme", timeout=0)
+        await leases.environment("initech")
+        with pytest.raises(TenantLimit, match="tier single allows 1"):
+            await leases.environment("initech", timeout=0)
     assert service.leases() == []
     with LeaseClient(service.target) as leases:
         assert leases.environment("acme")["PGUSER"].startswith("acme@")

@@ -13,6 +13,7 @@ from tenantpool.core.tenure import (
     GRANTED,
     HELD,
     OVER,
+    Action,
     Attendance,
     Cut,
     Lapse,
@@ -190,7 +191,7 @@ class EveryOrder(RuleBasedStateMachine):
         self.alive: dict[Tenure, float] = {}
         """Of each lease, the latest moment at which it must be over."""
 
-    def obey(self, actions: list) -> None:
+    def obey(self, actions: list[Action]) -> None:
         for action in actions:
             if isinstance(action, Cut):
                 assert action.tenure.state == OVER

@@ -36,11 +36,14 @@ def folder() -> Iterator[Path]:
 @pytest.fixture
 async def house(postgres: EmbeddedPostgres, database: str, folder: Path) -> AsyncIterator[House]:
     """A gateway on TCP and a Unix socket, in front of an empty database."""
+    unhandled: list[dict[str, object]] = []  # what asyncio would only log
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unhandled.append(context))
     exchange = PlainExchange(postgres.dsn(database))
     gateway = Gateway(exchange)
     port = await gateway.listen_tcp("127.0.0.1", 0)
     await gateway.listen_unix(folder, port)
-    house = House(exchange, gateway, folder, port)
-    yield house
+    yield House(exchange, gateway, folder, port)
     await gateway.close()
     exchange.close()
+    await asyncio.sleep(0)
+    assert not unhandled

@@ -120,7 +120,7 @@ async def test_a_refused_request_id_may_be_tried_again(desk: Desk):
     with pytest.raises(TenantLimit):
         await desk.acquire(ME, wanted(request_id="r1", timeout=seconds(0)))
     desk.release(ME, ref(held[0]))
-    assert await desk.acquire(ME, wanted(request_id="r1", timeout=seconds(0)))
+    assert (await desk.acquire(ME, wanted(request_id="r1", timeout=seconds(0)))).lease_id
 
 
 async def test_the_answer_comes_before_the_caller_gives_up(desk: Desk):
@@ -141,7 +141,7 @@ async def test_a_cancelled_request_leaves_nothing(desk: Desk):
     for loan in held:
         desk.release(ME, ref(loan))
     assert not desk.loans
-    assert desk.taken(ME) == 0
+    assert desk.admission.taken(ME) == 0
 
 
 @pytest.mark.parametrize(
@@ -156,20 +156,20 @@ async def test_a_cancelled_request_leaves_nothing(desk: Desk):
 async def test_what_makes_no_sense_is_refused(desk: Desk, fields, problem: str):
     with pytest.raises(BadRequest, match=problem):
         await desk.acquire(ME, wanted(**fields))
-    assert desk.taken(ME) == 0
+    assert desk.admission.taken(ME) == 0
 
 
 async def test_unknown_tenants_are_refused(desk: Desk):
     with pytest.raises(UnknownTenant):
         await desk.acquire(ME, wanted("nobody"))
-    assert desk.taken(ME) == 0
+    assert desk.admission.taken(ME) == 0
 
 
 async def test_an_identity_gets_only_its_tenants(desk: Desk):
     import re
 
     narrow = Identity("narrow", tenants=re.compile("b"))
-    assert await desk.acquire(narrow, wanted("b"))
+    assert (await desk.acquire(narrow, wanted("b"))).lease_id
     with pytest.raises(NotAllowed, match="narrow may not lease connections of 'a'"):
         await desk.acquire(narrow, wanted("a"))
 
@@ -180,7 +180,7 @@ async def test_an_identity_holds_no_more_leases_than_it_may(desk: Desk):
     with pytest.raises(IdentityLimit, match="few may hold 1 leases"):
         await desk.acquire(few, wanted())
     desk.release(few, ref(loan))
-    assert await desk.acquire(few, wanted())
+    assert (await desk.acquire(few, wanted())).lease_id
 
 
 # -- release and renew -----------------------------------------------------------------------------
@@ -305,11 +305,15 @@ async def test_closing_tells_everybody_and_counts_what_was_not_given_back(
     async with open_desk(make_settings(postgres, database)) as desk:
         worker = begin(desk, ear)
         kept, returned = [await desk.acquire(worker, wanted()) for _ in range(2)]
+        waiting = asyncio.create_task(desk.acquire(worker, wanted()))
+        await asyncio.sleep(0)
         closing = asyncio.create_task(desk.close(0.2))
         await asyncio.sleep(0)
         assert ear.of("drain")[0].reason == "the service is closing"
         with pytest.raises(Draining):
             await desk.acquire(worker, wanted())
+        with pytest.raises(Draining):
+            await waiting
         desk.release(ME, ref(returned))
         assert await closing == 1
         assert [n.lease_id for n in ear.of("ended")] == [kept.lease_id]

@@ -139,8 +139,7 @@ class AsyncManager:
         deadline = monotonic() + (self.settings.close_grace if grace is None else grace)
         self._alarm.ring()
         await self._ticker.join()
-        for shell in self._shells.values():
-            shell.step(shell.core.shutdown)
+        self.refuse()
         revoked = 0
         for shell in self._shells.values():
             revoked += await shell.close(max(0.0, deadline - monotonic()))
@@ -277,6 +276,14 @@ class AsyncManager:
         shell, seat = self.seat(tenant)
         with shell.lock:
             shell.core.resume(seat)
+
+    def refuse(self) -> None:
+        """Refuse whoever waits, and every request from now on. Leases in use go on.
+
+        Connections close as they come back; ``close`` does the rest. Does not block.
+        """
+        for shell in self._shells.values():
+            shell.step(shell.core.shutdown)
 
     def evict(self, tenant: str) -> None:
         """Close the idle connections of the tenant's pool. Does not block."""
