@@ -19,7 +19,6 @@ SESSION_BYTES = 64
 CLIENT_BYTES = 32
 """KiB."""
 
-PROCESSES = 8
 PATIENCE = 600.0
 """Seconds for which sessions live without heartbeats, and requests wait."""
 RESERVE = 1000
@@ -36,9 +35,10 @@ BUSY = {
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """*tasks* in each process lease for *seconds*; *idle* sessions and clients, of which *ready*
-    have a connection."""
+    """*tasks* in each of *processes* lease for *seconds*; *idle* sessions and clients sit there,
+    and *ready* clients that have a connection."""
 
+    processes: int
     tasks: int
     warmup: float
     seconds: float
@@ -50,13 +50,27 @@ class Size:
 
 SIZES = {
     Effort.FULL: Size(
-        tasks=25, warmup=1.5, seconds=4.0, pause=0.2, idle=5000, ready=1000, connecting=10.0
+        processes=8,
+        tasks=25,
+        warmup=1.5,
+        seconds=4.0,
+        pause=0.2,
+        idle=5000,
+        ready=1000,
+        connecting=10.0,
     ),
     Effort.QUICK: Size(
-        tasks=25, warmup=1.0, seconds=2.0, pause=0.2, idle=1000, ready=100, connecting=4.0
+        processes=8,
+        tasks=25,
+        warmup=1.0,
+        seconds=2.0,
+        pause=0.2,
+        idle=1000,
+        ready=100,
+        connecting=4.0,
     ),
     Effort.TINY: Size(
-        tasks=1, warmup=0.5, seconds=0.3, pause=0.05, idle=8, ready=8, connecting=0.5
+        processes=2, tasks=2, warmup=0.2, seconds=0.2, pause=0.05, idle=4, ready=4, connecting=0.2
     ),
 }
 
@@ -64,7 +78,7 @@ SIZES = {
 def run(effort: Effort) -> Result:
     """First the rates, then the memory, of one new service process after the other."""
     size = SIZES[effort]
-    workers = PROCESSES * size.tasks
+    workers = size.processes * size.tasks
     result = Result("service_rate", f"One service process, {workers} concurrent workers")
     with postgres(max_connections=max(workers, size.ready) + 50) as server:
         with _patient_service(server, workers) as served:
@@ -76,7 +90,7 @@ def run(effort: Effort) -> Result:
             _report_waits(result, rate, _lease(served, "hand-off", size, pause=size.pause))
         _measure_idle(result, server, size)
     result.notes.append(
-        f"Busy: {PROCESSES} processes of {size.tasks} workers each, all for one tenant with"
+        f"Busy: {size.processes} processes of {size.tasks} workers each, all for one tenant with"
         f" {workers} connections, so that nobody waits for PostgreSQL. A lease is an acquire and a"
         " return. CPU time is that of the service process alone, in the kernel too; 1 s of it"
         " divided by that of a lease is the rate per core. The workers and PostgreSQL share the"
@@ -99,7 +113,9 @@ def run(effort: Effort) -> Result:
 def _lease(served: Served, mode: str, size: Size, pause: float) -> Found:
     spec = {"folder": str(served.folder), "tasks": size.tasks, "pause": pause}
     function = f"benchmarks.rate_load:{mode.replace('-', '_')}"
-    return crew(function, PROCESSES, spec, warmup=size.warmup, seconds=size.seconds, served=served)
+    return crew(
+        function, size.processes, spec, warmup=size.warmup, seconds=size.seconds, served=served
+    )
 
 
 def _report_rate(result: Result, mode: str, what: str, found: Found) -> None:
@@ -179,9 +195,9 @@ def _idle(
     served: Served, mode: str, count: int, size: Size, spec: dict[str, Any]
 ) -> tuple[int, int]:
     """How many there were, and the bytes by which the service has grown."""
-    spec = {**spec, "folder": str(served.folder), "each": count // PROCESSES}
+    spec = {**spec, "folder": str(served.folder), "each": count // size.processes}
     function = f"benchmarks.rate_load:{mode}"
-    found = crew(function, PROCESSES, spec, warmup=size.connecting, seconds=0.5, served=served)
+    found = crew(function, size.processes, spec, warmup=size.connecting, seconds=0.5, served=served)
     return sum(found.workers), found.grown_bytes
 
 

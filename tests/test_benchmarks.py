@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import report
+from benchmarks import bouncer, report
 from benchmarks.__main__ import NAMES
 from benchmarks.measure import Effort, Result, median_of_ratios, quantile
 from tenantpool.embedded import installation
@@ -66,6 +66,16 @@ def test_results_are_written_as_json_and_as_markdown(
     assert "| another | 3 / 4 | 0 | missed |" in page
     report.save([result], {}, Effort.QUICK)
     assert (tmp_path / "quick" / "speed.json").exists()
+
+
+def test_a_missing_pgbouncer_is_said(
+    result: Result, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(bouncer, "program", lambda: None)
+    bouncer.note(result)
+    skipped = "skipped: PgBouncer is not installed (apt install pgbouncer)"
+    assert result.figures[-1].value == skipped
+    assert skipped in capsys.readouterr().err
 
 
 def test_ratios_are_of_runs_side_by_side() -> None:

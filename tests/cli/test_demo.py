@@ -9,7 +9,11 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
+import pytest
+
+from tenantpool.cli.demo import stage
 from tenantpool.cli.demo.cast import CAPACITY, SERVED, TENANTS
 from tenantpool.cli.demo.score import Line, Score, judge, last_line
 from tests.support.wait import wait_until
@@ -94,6 +98,29 @@ def test_workers_do_not_outlive_a_demo_that_is_killed() -> None:
         assert workers
         demo.kill()
     wait_until(lambda: not any(map(is_running, workers)), LONGEST, what="the workers have gone")
+
+
+def test_the_audit_is_exact_but_for_a_process_that_was_killed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def found(count: int) -> dict[str, dict[str, int]]:
+        own = {tenant.name: {tenant.name: count} for tenant in SERVED}
+        return own | {"rowan": {"rowan": count, stage.SECRET: 1}}
+
+    def audit(tables: dict[str, dict[str, int]], **doubtful: int) -> list[str]:
+        monkeypatch.setattr(stage, "_count", lambda server, tenant: dict(tables[tenant.name]))
+        written = {tenant.name: 7 for tenant in SERVED}
+        return stage.audit(Mock(), written, doubtful)
+
+    assert audit(found(7)) == []
+    assert audit(found(7) | {"wayne": {"wayne": 9}}, wayne=2) == []
+    assert audit(found(7) | {"wayne": {"wayne": 10}}, wayne=2) == [
+        "orders of wayne: found 10, expected 7 to 9"
+    ]
+    assert audit(found(7) | {"acme": {"acme": 6, "globex": 1}}) == [
+        "orders of acme: found 6, expected 7",
+        "orders of others among those of acme: {'globex': 1}",
+    ]
 
 
 def test_what_must_hold_and_does_not_is_a_failure() -> None:

@@ -14,10 +14,7 @@ import psycopg
 from tenantpool.errors import TenantpoolError
 from tests.stress.crowd import Dice
 
-WRITE = "insert into ledger values ('load')"
-
-_OUTAGE = (TenantpoolError, psycopg.OperationalError, psycopg.InterfaceError)
-_CANCELLED = psycopg.errors.QueryCanceled
+_OUTAGE = (TenantpoolError, psycopg.OperationalError)
 
 
 class Oops(Exception):
@@ -87,6 +84,48 @@ async def crowd_in_tasks(
                 outcomes["done"] += 1
 
     await asyncio.gather(*[run(number) for number in range(tasks)])
+    return dict(outcomes)
+
+
+def crowd_in_by_calls(
+    target: str, port: int, tenants: list[str], seconds: float, seed: str
+) -> dict[str, int]:
+    """As ``crowd_in``, by unary calls, of which some answers are lost, and any driver."""
+    from tests.service_faults.unary import Calls, DeadlineExceeded
+
+    outcomes: Counter[str] = Counter()
+    dice = Dice(seed)
+    end = monotonic() + seconds
+    calls = Calls(target)
+    number = 0
+    while monotonic() < end:
+        number += 1
+        tenant, request_id = dice.choice(tenants), f"{seed} {number}"
+        try:
+            if dice.chance(0.3):
+                # Nobody hears the answer.
+                calls.acquire(tenant, request_id, 0.002)
+            lease = calls.acquire(tenant, request_id, 5)
+            with psycopg.connect(
+                host="127.0.0.1",
+                port=port,
+                user=lease["user"],
+                password=lease["ticket"],
+                dbname=lease["dbname"],
+                autocommit=True,
+            ) as conn:
+                dice.choice(HABITS)(conn)
+            if dice.chance(0.5):
+                calls.release(lease["lease_id"])
+        except DeadlineExceeded:
+            outcomes["lost"] += 1
+        except Oops:
+            outcomes["Oops"] += 1
+        except _OUTAGE as error:
+            outcomes[type(error).__name__] += 1
+        else:
+            outcomes["done"] += 1
+    calls.close()
     return dict(outcomes)
 
 

@@ -212,6 +212,8 @@ class Program:
                 for name in self._server.settings.tenants:
                     self._server.manager.evict(name)
                 self._say(True)
+            case "revoke", tenant, drain_within:
+                self._say(self._server.desk.revoke(f"{tenant}/", drain_within, "for a test"))
             case "advertise", port:
                 for address in self._server.gateways:
                     if not address.host.startswith("/"):
@@ -238,7 +240,7 @@ class Program:
         return {
             **{name: getattr(stats, name) for name in (*slots, "used", "waiting", "capacity")},
             "leases": len(desk.loans),
-            "taken": sum(desk._taken.values()),
+            "taken": desk.admission.taken(server.guard.on_unix(os.geteuid(), TOKEN)),
             "sessions": len(desk.sessions.workers),
             "husks": len(desk.switchboard._keys._keys),
             "clients": len(server.gateway._clients),
