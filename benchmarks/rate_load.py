@@ -33,7 +33,7 @@ from tenantpool.v1.session_pb2 import HandOverRequest, SessionRequest, SessionRe
 
 _CONNECTS = 50
 """Under way at a time."""
-_STAY = 0.5
+_STAY = 0.3
 """Seconds for which the idle stay when they have been measured."""
 _OWN_CHANNEL = (("grpc.use_local_subchannel_pool", 1),)
 

@@ -197,7 +197,14 @@ def _idle(
     """How many there were, and the bytes by which the service has grown."""
     spec = {**spec, "folder": str(served.folder), "each": count // size.processes}
     function = f"benchmarks.rate_load:{mode}"
-    found = crew(function, size.processes, spec, warmup=size.connecting, seconds=0.5, served=served)
+    found = crew(
+        function,
+        size.processes,
+        spec,
+        warmup=size.connecting,
+        seconds=min(0.5, size.seconds),
+        served=served,
+    )
     return sum(found.workers), found.grown_bytes
 
 

@@ -40,8 +40,9 @@ class CancelKeys(Generic[T]):
         self._keys[key[0]] = (key[1], target)
 
     def unbind(self, key: Key) -> None:
-        """It means nothing, until it is bound again."""
-        self._keys[key[0]] = (key[1], None)
+        """It means nothing, until it is bound again. A key that was revoked stays so."""
+        if key[0] in self._keys:
+            self._keys[key[0]] = (key[1], None)
 
     def revoke(self, key: Key) -> None:
         """It will never mean anything again."""

@@ -87,7 +87,7 @@ class Conversation:
         """The stream has ended. Without a goodbye the session lives on until its TTL."""
         self.is_over = True
         for task in self._waiting.values():
-            task.cancel()
+            _cancel(task)
         if self._worker is not None and self._is_first:
             self._worker.notify = _nobody
 
@@ -140,7 +140,7 @@ class Conversation:
                 self._hand_over(worker, request.sequence, request.hand_over.lease_id)
             case "cancel":
                 if task := self._waiting.get(request.cancel.sequence):
-                    task.cancel()
+                    _cancel(task)
             case "discard":
                 self._desk.switchboard.discard(worker, request.discard.husks)
             case "goodbye":
@@ -209,6 +209,11 @@ class Conversation:
 
     def _notify(self, response: SessionResponse) -> None:
         self._answer(response)
+
+
+def _cancel(task: asyncio.Task[None]) -> None:
+    """Cancel *task* once it has begun: one that never began would not give up its loan."""
+    asyncio.get_running_loop().call_soon(task.cancel)
 
 
 def _nobody(response: SessionResponse) -> None:

@@ -17,6 +17,7 @@ from tenantpool import TenantLimit
 from tenantpool.client import AsyncLeaseClient, LeaseClient
 from tests.cli.conftest import Serve
 from tests.cli.serving import COMMAND, ROOT, environment
+from tests.service.certificates import Authority
 from tests.support.servers import on_latest
 from tests.support.wait import wait_until
 
@@ -69,6 +70,29 @@ def test_over_tcp_with_a_token_from_a_file(serve: Serve, tmp_path: Path) -> None
     stranger = service.exec("acme", "--", "true", TENANTPOOL_TOKEN="another-token-of-nobody")
     assert stranger.returncode == 125
     assert TOKEN not in service.log + refused.stderr
+
+
+@on_latest
+@needs(shutil.which("openssl") is None, reason="openssl is not installed")
+def test_with_client_certificates_all_the_way(serve: Serve, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    certificate, key = authority.sign("service", "localhost", "IP:127.0.0.1")
+    mine, my_key = authority.sign("script", "script")
+    service = serve(
+        tls={
+            "certificate": str(certificate),
+            "key": str(key),
+            "client_ca": str(tmp_path / "ca.pem"),
+        },
+        identities={"script": {"certificates": ["CN=script"], "tenants": ["acme"]}},
+    )
+    target = next(line for line in service.said if "leases:" in line).split()[-1]
+    words = ["--target", target, "--tls-ca", str(authority.certificate)]
+    words += ["--tls-cert", str(mine), "--tls-key", str(my_key)]
+    connect = [sys.executable, "-c", CONNECT + "print(conn.pgconn.ssl_in_use)"]
+    done = service.exec(*words, "acme", "--", *connect)
+    assert (done.returncode, done.stdout.splitlines()[-1:]) == (0, ["True"]), done
+    assert service.exec(*words, "initech", "--", "true").returncode == 125
 
 
 @on_latest

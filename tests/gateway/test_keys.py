@@ -25,3 +25,13 @@ def test_keys_differ_and_fit_into_the_protocol():
     assert len({pid for pid, _ in issued}) == 1000
     assert all(0 < pid < 1 << 31 and 0 <= secret < 1 << 32 for pid, secret in issued)
     assert len({secret for _, secret in issued}) > 990
+
+
+def test_a_key_that_was_revoked_does_not_come_back():
+    """A worker may discard its husk while the lease that is in it has yet to end."""
+    keys: CancelKeys[str] = CancelKeys()
+    key = keys.issue()
+    keys.bind(key, "lease")
+    keys.revoke(key)
+    keys.unbind(key)
+    assert repr(keys) == "<CancelKeys 0 issued>"

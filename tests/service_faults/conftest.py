@@ -34,6 +34,9 @@ _OURS = """
 """
 
 
+_FACTS = "array[pid::text, datname, application_name, state, query, backend_start::text]"
+
+
 class Clerk(Operator):
     """A superuser in the database of ``own_0``, in which the workers write."""
 
@@ -44,6 +47,10 @@ class Clerk(Operator):
     def pids(self) -> set[int]:
         """The service's backends, without the attendant's."""
         return set(self.ask(_OURS))
+
+    def backends_now(self) -> list[Any]:
+        """What there is to be said of them."""
+        return list(self.ask(_OURS.replace("json_agg(pid)", f"json_agg({_FACTS})")))
 
     def written(self, word: str) -> int:
         """How many rows with *word* are in the ledger."""
@@ -85,7 +92,7 @@ def watched(house: House, server: EmbeddedPostgres, clerk: Clerk) -> Iterator[Ho
         house.start()
         yield house
         house.start()
-        house.check(lambda: len(clerk.pids()))
+        house.check(clerk.backends_now)
     assert sampler.most <= CAPACITY + 1, "one of them is the clerk's"
     with server.log.open(errors="replace") as log:
         log.seek(before)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections import Counter
 from collections.abc import Callable
-from time import monotonic
 from typing import Any
 
 import psycopg
@@ -22,14 +22,17 @@ class Oops(Exception):
 
 
 def crowd_in(
-    client: Any, tenants: list[str], seconds: float, seed: str, threads: int = 2, **wish: Any
+    client: Any, tenants: list[str], stop: str, seed: str, threads: int = 2, **wish: Any
 ) -> dict[str, int]:
-    """Lease again and again in *threads* threads; return how often that ended in which way."""
+    """Lease again and again in *threads* threads, until there is a file *stop*.
+
+    Return how often that ended in which way.
+    """
     outcomes: Counter[str] = Counter()
     lock = threading.Lock()
 
     def run(number: int) -> None:
-        mine = _visits(client, tenants, seconds, Dice(f"{seed} {number}"), wish)
+        mine = _visits(client, tenants, stop, Dice(f"{seed} {number}"), wish)
         with lock:
             outcomes.update(mine)
 
@@ -42,11 +45,10 @@ def crowd_in(
 
 
 def _visits(
-    client: Any, tenants: list[str], seconds: float, dice: Dice, wish: dict[str, Any]
+    client: Any, tenants: list[str], stop: str, dice: Dice, wish: dict[str, Any]
 ) -> Counter[str]:
     outcomes: Counter[str] = Counter()
-    end = monotonic() + seconds
-    while monotonic() < end:
+    while not os.path.exists(stop):
         try:
             with client.connection(dice.choice(tenants), **wish) as conn:
                 dice.choice(HABITS)(conn)
@@ -60,11 +62,10 @@ def _visits(
 
 
 async def crowd_in_tasks(
-    client: Any, tenants: list[str], seconds: float, seed: str, tasks: int = 3, **wish: Any
+    client: Any, tenants: list[str], stop: str, seed: str, tasks: int = 3, **wish: Any
 ) -> dict[str, int]:
     """As ``crowd_in``, in tasks; some of them are cancelled now and then."""
     outcomes: Counter[str] = Counter()
-    end = monotonic() + seconds
 
     async def visit(dice: Dice) -> None:
         async with client.connection(dice.choice(tenants), **wish) as conn:
@@ -72,7 +73,7 @@ async def crowd_in_tasks(
 
     async def run(number: int) -> None:
         dice = Dice(f"{seed} {number}")
-        while monotonic() < end:
+        while not os.path.exists(stop):
             patience = dice.choice([30.0, 30.0, 30.0, 0.01])
             try:
                 await asyncio.wait_for(visit(dice), patience)
@@ -88,17 +89,16 @@ async def crowd_in_tasks(
 
 
 def crowd_in_by_calls(
-    target: str, port: int, tenants: list[str], seconds: float, seed: str
+    target: str, port: int, tenants: list[str], stop: str, seed: str
 ) -> dict[str, int]:
     """As ``crowd_in``, by unary calls, of which some answers are lost, and any driver."""
     from tests.service_faults.unary import Calls, DeadlineExceeded
 
     outcomes: Counter[str] = Counter()
     dice = Dice(seed)
-    end = monotonic() + seconds
     calls = Calls(target)
     number = 0
-    while monotonic() < end:
+    while not os.path.exists(stop):
         number += 1
         tenant, request_id = dice.choice(tenants), f"{seed} {number}"
         try:

@@ -16,7 +16,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tenantpool.client import AsyncLeaseClient, LeaseClient
+from tests.service_faults import guests
 from tests.support.wait import wait_until
+
+BROKEN = r"OperationalError|AdminShutdown"
+"""How a connection that was cut fails."""
 
 
 class Failed(Exception):
@@ -24,7 +29,7 @@ class Failed(Exception):
 
 
 class Puppet:
-    """Starts a worker, whose names are ``client``, and what it is told to import or to make.
+    """Starts a worker; what it is told may use ``client``, and all of the module ``guests``.
 
     *options* are the client's. With *tasks* it is an AsyncLeaseClient.
     """
@@ -89,6 +94,11 @@ class Puppet:
             raise Failed(answer["error"])
         return answer["value"]
 
+    def be_ready(self) -> Self:
+        """Wait until it runs."""
+        self.do("None")
+        return self
+
     def hangs(self) -> None:
         """Wait until it says that it does nothing any more."""
         assert self._process.stdout is not None
@@ -131,11 +141,9 @@ class Program:
     """The process."""
 
     def __init__(self, target: str, tasks: bool, options: dict[str, Any]) -> None:
-        from tenantpool.client import AsyncLeaseClient, LeaseClient
-
         kind: Any = AsyncLeaseClient if tasks else LeaseClient
         options = {"linger": 0, "kwargs": {"autocommit": True}, **options}
-        self._names: dict[str, Any] = {"target": target, "client": kind(target, **options)}
+        self._names = {**vars(guests), "target": target, "client": kind(target, **options)}
 
     def run(self) -> None:
         """Obey, and block meanwhile."""

@@ -13,9 +13,7 @@ SLEEPS = "select wait_event = 'PgSleep' from pg_stat_activity where pid = %s"
 
 
 @pytest.mark.parametrize("delivery", ["hand-off", "gateway"])
-def test_only_its_own_statement(
-    house: House, puppets: OpenPuppet, clerk: Clerk, delivery: str
-):
+def test_only_its_own_statement(house: House, puppets: OpenPuppet, clerk: Clerk, delivery: str):
     """Whatever connection its libpq object has got by now."""
     worker, other = puppets(delivery=delivery), puppets(delivery=delivery)
     for _ in range(2):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tenantpool.embedded import EmbeddedPostgres
 from tenantpool.embedded.server import StopMode
 from tests.service_faults.conftest import Clerk, OpenPuppet
 from tests.service_faults.house import House
-from tests.service_faults.puppet import Failed, Puppet
+from tests.service_faults.puppet import BROKEN, Failed, Puppet
 from tests.support.wait import wait_until
 
 TENANTS = ["own_0", "own_1", "sharing_1"]
@@ -26,7 +28,12 @@ def works(worker: Puppet) -> bool:
 
 @pytest.mark.parametrize("how", ["fast", "immediate"])
 def test_under_load(
-    house: House, puppets: OpenPuppet, clerk: Clerk, server: EmbeddedPostgres, how: StopMode
+    house: House,
+    puppets: OpenPuppet,
+    clerk: Clerk,
+    server: EmbeddedPostgres,
+    how: StopMode,
+    tmp_path: Path,
 ):
     holders = [puppets(delivery=delivery) for delivery in ("hand-off", "gateway", "direct")]
     for holder in holders:
@@ -34,15 +41,19 @@ def test_under_load(
         holder.run("begin")
         holder.run("insert into ledger values ('lost')")
     load = puppets(linger=0.1)
-    load.do("from tests.service_faults.guests import *")
-    load.start(f"crowd_in(client, {TENANTS}, 2.5, 'restart', timeout=5)")
-    wait_until(lambda: house.books()["in_use"] > len(holders))
+    stop = tmp_path / "stop"
+    load.start(f"crowd_in(client, {TENANTS}, {str(stop)!r}, 'restart', timeout=5)")
+    lent = house.books()["lent"]
+    wait_until(lambda: house.books()["lent"] > lent + 5)
 
     clerk.restart(how)
     for holder in holders:
-        with pytest.raises(Failed, match="OperationalError|AdminShutdown"):
+        with pytest.raises(Failed, match=BROKEN):
             holder.run("insert into ledger values ('lost')")
         holder.give_back()
+    lent = house.books()["lent"]
+    wait_until(lambda: house.books()["lent"] > lent + 5, 20)
+    stop.touch()
     outcomes = load.finish()
     assert outcomes["done"] > 10, outcomes
     for holder in holders:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.service_faults.conftest import Clerk, OpenPuppet
 from tests.service_faults.house import LENDABLE, House
-from tests.service_faults.puppet import Failed
+from tests.service_faults.puppet import BROKEN, Failed
 from tests.support.wait import wait_until
 
 KINDS = [
@@ -60,29 +62,32 @@ def test_a_stopped_worker_has_its_backends_ended_before_anything_is_lent(
 
     worker.start("conn_0.commit()")
     worker.go_on()
-    with pytest.raises(Failed, match="OperationalError|AdminShutdown"):
+    with pytest.raises(Failed, match=BROKEN):
         worker.finish()
     with pytest.raises(Failed, match="LeaseEnded"):
         worker.give_back("conn_0")
     assert clerk.written("from before the crash") == 0
 
 
-def test_under_load_again_and_again(house: House, puppets: OpenPuppet, clerk: Clerk):
+def test_under_load_again_and_again(
+    house: House, puppets: OpenPuppet, clerk: Clerk, tmp_path: Path
+):
     """All go on within their patience; the limit is kept all the time."""
     tenants = ["own_0", "own_1", "own_2", "sharing_0"]
-    seconds = 4.0
     crew = [puppets(tasks=False, linger=0.1), puppets(delivery="gateway"), puppets(tasks=True)]
+    stop = tmp_path / "stop"
     for number, worker in enumerate(crew):
-        worker.do("from tests.service_faults.guests import *")
         call = "await crowd_in_tasks" if worker.tasks else "crowd_in"
-        worker.start(f"{call}(client, {tenants}, {seconds}, 'load {number}', timeout=20)")
+        worker.start(f"{call}(client, {tenants}, {str(stop)!r}, 'load {number}', timeout=20)")
     for _ in range(2):
-        wait_until(lambda: house.books()["leases"] >= 3)
+        wait_until(lambda: house.books()["lent"] > 20)
         house.kill()
         house.start()
+    wait_until(lambda: house.books()["lent"] > 20)
+    stop.touch()
     for worker in crew:
         outcomes = worker.finish()
-        assert outcomes.pop("done") > 10
+        assert outcomes.pop("done") > 5
         allowed = {"LeaseEnded", "OperationalError", "AdminShutdown", "Oops", "cancelled"}
         assert set(outcomes) <= allowed, outcomes
-        assert worker.do("client.stats().sessions") >= 2
+    assert any(worker.do("client.stats().sessions") > 1 for worker in crew)

@@ -101,3 +101,29 @@ def test_while_it_waits(house: House, puppets: OpenPuppet):
     wait_until(lambda: house.books()["waiting"] == 0)
     rich.give_back("conn_0")
     rich.take("own_0", "conn_0", timeout=5)
+
+
+AT_ONCE = """
+from tenantpool.client.frames import pack
+from tenantpool.v1.lease_pb2 import AcquireLeaseRequest
+from tenantpool.v1.session_pb2 import Cancel, SessionRequest
+client.open()
+acquire = SessionRequest(sequence=900, acquire=AcquireLeaseRequest(tenant='own_0'))
+cancel = SessionRequest(sequence=901, cancel=Cancel(sequence=900))
+client._session._lane._sock.send(pack(acquire) + pack(cancel))
+"""
+
+
+def test_one_that_takes_its_request_back_at_once(house: House, puppets: OpenPuppet):
+    """Nothing is left of the request, and nothing is lent for it later."""
+    rich, poor = puppets(), puppets()
+    for number in range(5):
+        rich.take("own_0", f"conn_{number}")
+    lent = house.books()["lent"]
+    poor.do(AT_ONCE)
+    poor.take("own_1")
+    poor.give_back()
+    wait_until(lambda: house.books()["waiting"] == 0, what="the end of the request")
+    rich.give_back("conn_0")
+    rich.take("own_0", "conn_0", timeout=5)
+    assert house.books()["lent"] == lent + 2

@@ -15,6 +15,9 @@ CAPACITY = 20
 WEIGHTS = {"enterprise": 4, "pro": 2, "basic": 1}
 MAX_WAITING = 40
 
+LONGEST_WAIT = 30.0
+"""Seconds: that many waiting get their turn on a slow machine, too."""
+
 SHARED = "shared"
 """The database of the tenants that have none of their own."""
 
@@ -92,7 +95,12 @@ def settings(conninfo: str, folder: Path) -> Settings:
     return Settings(
         databases={"main": {"conninfo": conninfo, "capacity": CAPACITY}},
         tiers={
-            tier: {"weight": weight, "min_size": 0, "max_waiting": MAX_WAITING}
+            tier: {
+                "weight": weight,
+                "min_size": 0,
+                "max_waiting": MAX_WAITING,
+                "acquire_timeout": LONGEST_WAIT,
+            }
             for tier, weight in WEIGHTS.items()
         },
         tenants={tenant.name: tenant.config() for tenant in TENANTS},

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tenantpool.cli.demo.cast import MORTAL, PROCESSES, TENANTS
-from tenantpool.cli.demo.worker import Job, Report
+from tenantpool.cli.demo.worker import END, GO, Job, Report
 
 _LONGEST_START = 30.0
 _LONGEST_END = 25.0
@@ -31,6 +31,7 @@ class Player:
         self.report: Report | None = None
         self._process = process
         self._ready = asyncio.Event()
+        self._has_begun = False
         self._listening = asyncio.create_task(self._listen())
 
     def __repr__(self) -> str:
@@ -46,23 +47,24 @@ class Player:
         return cls(job, process)
 
     async def begin(self) -> None:
-        """Let it work, as soon as it is ready."""
+        """Let it work, as soon as it is ready. A second time does nothing."""
         await self._ready.wait()
-        assert self._process.stdin is not None
-        if not self._process.stdin.is_closing():
-            self._process.stdin.write(b"go\n")
+        if not self._has_begun:
+            self._has_begun = True
+            self._tell(GO)
 
     def kill(self) -> None:
         """As ``kill -9`` does. Does not block."""
         self.is_killed = True
-        self._process.kill()
+        with suppress(ProcessLookupError):
+            self._process.kill()
 
     async def end(self) -> None:
         """Let it finish what it is about, and report. Blocks until its process is gone."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
         with suppress(TimeoutError):
             async with asyncio.timeout(_LONGEST_END):
+                await self.begin()
+                self._tell(END)
                 await self._listening
         await self.close()
 
@@ -86,6 +88,11 @@ class Player:
             return self.report.wrong
         code = self._process.returncode
         return [] if self.is_killed else [f"{self.job.name} ended with code {code}, and no report"]
+
+    def _tell(self, word: bytes) -> None:
+        assert self._process.stdin is not None
+        if self._process.returncode is None:
+            self._process.stdin.write(word)
 
     async def _listen(self) -> None:
         assert self._process.stdout is not None

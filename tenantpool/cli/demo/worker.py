@@ -1,8 +1,8 @@
 """A worker process: ``python -m tenantpool.cli.demo.worker JOB``, started by the demo.
 
 It says on stdout, in a line of JSON each, that it is ready, every order it has written (if the job
-says so), and at its end what it has done. It begins at the first line of its stdin, and ends with
-it: so it does not outlive the demo.
+says so), and at its end what it has done. It is told on stdin to begin and to end, and does not
+outlive who tells.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from typing import Any
 
 from tenantpool.cli.demo.work import Work
 from tenantpool.client import AsyncLeaseClient
+
+GO, END = b"go\n", b"end\n"
+"""What it is told."""
 
 
 @dataclass(frozen=True)
@@ -43,20 +46,26 @@ class Report:
 
 
 async def work(job: Job) -> Report:
-    """Do the *job* until stdin ends. Raises ServiceUnavailable if there is no service."""
+    """Do the *job* until it is over. Raises ServiceUnavailable if there is no service."""
     orders = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
     async with AsyncLeaseClient(job.target, delivery=job.delivery, worker=job.name) as leases:
         await leases.open()
         _say({"ready": True})
-        await orders.readline()
+        await _hear(orders, GO)
         done = Work(leases, job.tasks, _tell_order if job.tells_orders else _keep_quiet)
-        await orders.read()
+        await _hear(orders, END)
         await done.end()
         stats = leases.stats()
     delivered = {job.delivery or "hand-off": stats.acquired, "parked": stats.reused}
     return Report(dict(done.written), done.wrong, delivered)
+
+
+async def _hear(orders: asyncio.StreamReader, word: bytes) -> None:
+    """Wait for the *word*. Without a demo there is nobody to work for, or to report to."""
+    if await orders.readline() != word:
+        os._exit(1)
 
 
 def _tell_order(tenant: str) -> None:

@@ -57,6 +57,7 @@ _LONGEST_HELLO = 5.0
 _SHORTEST_HELLO = 1.0
 _SHORTEST_PAUSE = 0.01
 _LONGEST_PAUSE = 1.0
+_GATEWAY_PAUSE = 0.05
 _DAY = 86400.0
 _SLACK = 1.0
 """Seconds by which the service may be late with an answer."""
@@ -269,10 +270,13 @@ class AsyncLeaseClient(Generic[C]):
             try:
                 outcome = await self._ask(session, tenant, request, left)
             except (ServiceUnavailable, LeaseEnded) as failure:
-                if not session.lost:
-                    raise
-                # What became of it is not known: the same request again gets the same lease.
                 error: TenantpoolError = failure
+                if not session.lost:
+                    if isinstance(failure, LeaseEnded):
+                        raise
+                    # The gateway is gone: perhaps the service is, and it was noticed here first.
+                    request, pause = None, _GATEWAY_PAUSE
+                # Else what became of it is not known: the same request again gets the same lease.
             else:
                 if isinstance(outcome, Grant):
                     return outcome
