@@ -46,7 +46,7 @@ class Size:
 
 
 SIZES = {
-    Effort.FULL: Size(blocks=80, loops=500, scale=10, clients=(1, 8, 32), rounds=5, seconds=1),
+    Effort.FULL: Size(blocks=80, loops=500, scale=10, clients=(1, 8, 32), rounds=4, seconds=1),
     Effort.QUICK: Size(blocks=30, loops=300, scale=10, clients=(1, 8, 32), rounds=2, seconds=1),
     Effort.TINY: Size(blocks=2, loops=10, scale=1, clients=(2,), rounds=1, seconds=1),
 }
@@ -139,7 +139,7 @@ def _pgbench_all(contenders: dict[str, str], clients: int, size: Size) -> Rates:
     options = ["-S", "-n", "-c", str(clients), "-j", jobs, "-T", str(size.seconds)]
     if size.rounds > 1:
         for conninfo in contenders.values():
-            pgbench(*options, conninfo=conninfo)  # connects, and warms up
+            pgbench(*options[:-2], "-t", "50", conninfo=conninfo)  # connects, and warms up
     for _ in range(size.rounds):
         for name, conninfo in contenders.items():
             said = pgbench(*options, conninfo=conninfo)

@@ -44,7 +44,7 @@ class Size:
 
 
 SIZES = {
-    Effort.FULL: Size(rounds=25, loops=400),
+    Effort.FULL: Size(rounds=25, loops=300),
     Effort.QUICK: Size(rounds=8, loops=200),
     Effort.TINY: Size(rounds=2, loops=8),
 }

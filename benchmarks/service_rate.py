@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import time
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,8 @@ PATIENCE = 600.0
 RESERVE = 1000
 """File descriptors for everything else."""
 KIB = 1024
+_LONGEST_FILL = 30.0
+"""Seconds."""
 
 BUSY = {
     "hand-off": "session over the Unix channel, sockets handed over, sessions wiped",
@@ -53,11 +56,11 @@ SIZES = {
         processes=8,
         tasks=25,
         warmup=1.5,
-        seconds=4.0,
+        seconds=3.0,
         pause=0.2,
         idle=5000,
         ready=1000,
-        connecting=10.0,
+        connecting=7.0,
     ),
     Effort.QUICK: Size(
         processes=8,
@@ -102,7 +105,7 @@ def run(effort: Effort) -> Result:
         " number. A session over the Unix channel has two channels, as LeaseClient has; one over"
         " gRPC has a connection of its own. A client of the gateway that waits has proved who it is"
         " with its session's pass and waits for a connection; one that is ready has got one, from a"
-        " pool that was full before."
+        " pool that was full before, and says nothing."
     )
     return result
 
@@ -169,24 +172,34 @@ def _measure_idle(result: Result, server: EmbeddedPostgres, size: Size) -> None:
         capacity = size.ready if is_ready else 1
         count = size.ready if is_ready else min(size.idle, _descriptors())
         with ExitStack() as stack:
-            served = stack.enter_context(_patient_service(server, capacity))
+            served = stack.enter_context(_patient_service(server, capacity, min_size=capacity))
             way = stack.enter_context(Pass(served)).way(TENANT)
             spec = {"user": way.user, "ticket": way.ticket, "ready": is_ready}
+            first = stack.enter_context(connect_to_gateway(served, way))
             if is_ready:
-                _idle(served, "idle_clients", count, size, spec)  # fills the pool
-            else:
-                stack.enter_context(connect_to_gateway(served, way))
+                first.close()
+                _wait_for_backends(server, capacity)
             found = _idle(served, "idle_clients", count, size, spec)
         _report_idle(result, f"memory of a gateway client {what}", CLIENT_BYTES, found)
 
 
-def _patient_service(server: EmbeddedPostgres, capacity: int) -> AbstractContextManager[Served]:
+def _wait_for_backends(server: EmbeddedPostgres, count: int) -> None:
+    """Until the pool is full."""
+    deadline = time.monotonic() + _LONGEST_FILL
+    ask = "select count(*) from pg_stat_activity where backend_type = 'client backend'"
+    while server.execute(ask)[0][0] < count and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
+def _patient_service(
+    server: EmbeddedPostgres, capacity: int, min_size: int = 0
+) -> AbstractContextManager[Served]:
     """With *capacity* connections to lend; it needs one itself."""
     return service(
         server.dsn(),
         capacity + 1,
         database={"connect_concurrency": 20},
-        tier={"acquire_timeout": PATIENCE, "max_waiting": 100_000},
+        tier={"min_size": min_size, "acquire_timeout": PATIENCE, "max_waiting": 100_000},
         rules={"session_ttl": PATIENCE},
     )
 

@@ -219,7 +219,9 @@ def test_an_interrupted_thread_leaves_no_lease(fake: FakeService):
         def interrupt() -> None:
             wait_until(lambda: len(fake.heard("acquire")) == 2)
             time.sleep(0.05)
-            signal.raise_signal(signal.SIGINT)
+            main = threading.main_thread().ident
+            assert main is not None
+            signal.pthread_kill(main, signal.SIGINT)
 
         thread = threading.Thread(target=interrupt)
         thread.start()

@@ -161,7 +161,8 @@ class House:
         *backends* lists them, as PostgreSQL sees them.
         """
         wait_until(self.is_at_rest, 20, what=f"rest: {self.books()}")
-        wait_until(lambda: self.books()["used"] == len(backends()), what=f"{backends()}")
+        # A connection that was lost while it was idle has its slot until somebody wants to use it.
+        assert len(backends()) <= self.books()["used"]
         assert self.ask("lend", LENDABLE) == "", "not every slot could be lent"
         assert self.books()["used"] == len(backends()) == LENDABLE
         self.ask("evict")

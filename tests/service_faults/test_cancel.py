@@ -71,6 +71,6 @@ def test_one_at_the_moment_of_the_return_never_hits_the_next_holder(
         keeper.take("own_0", f"conn_{number}")  # one is left for the two
     canceller.do(LATE)
     victim.do(VICTIM)
-    victim.start("endure(2.0)")
-    canceller.do("late(60)")
-    assert victim.finish() > 10
+    victim.start("endure(1.0)")
+    canceller.do("late(30)")
+    assert victim.finish() > 5

@@ -54,6 +54,7 @@ class Listed(NamedTuple):
 
     backend: Backend
     user: str | None
+    """None while it starts: it is given its name before its role."""
     name: str | None
 
 
@@ -124,9 +125,10 @@ class AsyncDirectLink(AsyncLink):
 
     def claim(self, listed: list[Listed]) -> list[Backend]:
         """Pick its own from what is *listed*, the oldest first, and remember them."""
-        me = self.user, self.name
         self.seen = [
-            backend for backend, *who in listed if tuple(who) == me or backend in self.seen
+            backend
+            for backend, user, name in listed
+            if (name == self.name and user in (self.user, None)) or backend in self.seen
         ]
         return self.seen
 

@@ -1,0 +1,1 @@
+"""Leases for other processes: the desk, and the ways to it."""
