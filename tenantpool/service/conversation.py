@@ -196,7 +196,7 @@ class Conversation:
 
     def _lend(self, sequence: int, loan: Loan) -> None:
         response = SessionResponse(sequence=sequence)
-        response.acquired.lease.CopyFrom(self._desk.say(loan))
+        self._desk.say(loan, response.acquired.lease)
         carried = loan.backend if isinstance(loan.way, HandOffWay) else None
         self._answer(response, carried)
 

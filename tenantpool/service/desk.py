@@ -16,6 +16,7 @@ from tenantpool.config.service import Service
 from tenantpool.core import tenure as times
 from tenantpool.core.recalls import Recalls
 from tenantpool.core.request import GRANTED, WAITING
+from tenantpool.core.tenant import Tenant
 from tenantpool.core.tenure import Tenure, TenureLimits, Tenures
 from tenantpool.errors import (
     BadRequest,
@@ -26,6 +27,7 @@ from tenantpool.errors import (
     TenantpoolError,
 )
 from tenantpool.manager._async.manager import AsyncManager
+from tenantpool.manager._async.shell import AsyncShell
 from tenantpool.manager.journal import logger
 from tenantpool.status import to_lease_error
 from tenantpool.v1.lease_pb2 import (
@@ -71,6 +73,8 @@ class Desk:
         self.switchboard = Switchboard(self, tickets)
         self._replays: Replays[Loan] = Replays()
         self._recalls = Recalls(rules.recall_quiet)
+        self._waiting: set[Tenant] = set()
+        """Those for whom parked leases will be asked for again."""
         self._loans: dict[str, Loan] = {}
         self._lent = 0
         self._alarm = AsyncAlarm()
@@ -185,7 +189,7 @@ class Desk:
             if loan.ask() and not self.switchboard.is_direct(loan, wanted):
                 self._grant(loan, wanted)
             elif loan.state == WAITING:
-                self._recall(loan)
+                self._recall(loan.shell, loan.tenant)
         except TenantpoolError:
             self._give_up(loan, healthy=True)
             raise
@@ -234,27 +238,34 @@ class Desk:
         else:
             self.switchboard.open_way(loan, wanted.husk)
 
-    def _recall(self, loan: Loan) -> None:
-        """Somebody waits: ask for what others have parked; and again, should it go on waiting."""
-        if loan.state != WAITING:
-            return
-        quiet = self.rules.recall_quiet
-        for recall in self._recalls.waits(monotonic(), loan.shell.name, loan.tenant):
+    def _recall(self, shell: AsyncShell, tenant: Tenant) -> None:
+        """*tenant* waits: ask for what others have parked; and again, should it go on waiting."""
+        for recall in self._recalls.waits(monotonic(), shell.name, tenant):
             assert isinstance(recall.who, Worker)
-            tenant = recall.tenant.name if recall.tenant is not None else ""
-            message = Recall(tenant=tenant, database=recall.database, quiet=seconds(quiet))
+            only = recall.tenant.name if recall.tenant is not None else ""
+            quiet = seconds(self.rules.recall_quiet)
+            message = Recall(tenant=only, database=recall.database, quiet=quiet)
             recall.who.notify(SessionResponse(recall=message))
-        asyncio.get_running_loop().call_later(max(quiet, _RECALL_AGAIN), self._recall, loan)
+        if tenant not in self._waiting:
+            self._waiting.add(tenant)
+            again = max(self.rules.recall_quiet, _RECALL_AGAIN)
+            asyncio.get_running_loop().call_later(again, self._recall_again, shell, tenant)
 
-    def say(self, loan: Loan) -> Lease:
-        """The lease as the wire says it. A repeated request may be about one that is in use."""
+    def _recall_again(self, shell: AsyncShell, tenant: Tenant) -> None:
+        self._waiting.discard(tenant)
+        if tenant.queue:
+            self._recall(shell, tenant)
+
+    def say(self, loan: Loan, lease: Lease) -> None:
+        """Write the lease as the wire says it. A repeated request may be about one in use."""
         tenure = loan.tenure
         assert tenure is not None
         if tenure.attendance is not None:
-            return loan.grant(None, None)
+            loan.grant(lease, None, None)
+            return
         is_new = tenure.state == times.GRANTED
         confirm_within = min(tenure.ttl, self.rules.confirm_within) if is_new else None
-        return loan.grant(tenure.ttl, confirm_within)
+        loan.grant(lease, tenure.ttl, confirm_within)
 
     # -- renew and release ---------------------------------------------------------------------
 

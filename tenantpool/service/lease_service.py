@@ -53,7 +53,9 @@ class LeaseService(LeaseServiceServicer):
 
         async def work(identity: Identity) -> AcquireLeaseResponse:
             loan = await self._desk.acquire(identity, request, within)
-            return AcquireLeaseResponse(lease=self._desk.say(loan))
+            response = AcquireLeaseResponse()
+            self._desk.say(loan, response.lease)
+            return response
 
         return await self._calls.answer(context, work)
 

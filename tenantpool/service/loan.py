@@ -112,21 +112,21 @@ class Loan(AsyncLease):
         """The backend's socket, non-blocking: to be duplicated by whoever keeps it."""
         return self.connected.socket
 
-    def grant(self, ttl: float | None, confirm_within: float | None) -> Lease:
-        """The lease as the wire says it; None: as long as its session, and counts as used."""
-        lease = Lease(lease_id=self.lease_id, fencing_token=self.token)
+    def grant(self, lease: Lease, ttl: float | None, confirm_within: float | None) -> None:
+        """Write it into *lease*, as the wire says it; None: as its session, and counts as used."""
+        lease.lease_id = self.lease_id
+        lease.fencing_token = self.token
         if ttl is not None:
             lease.ttl.CopyFrom(seconds(ttl))
         if confirm_within is not None:
             lease.confirm_within.CopyFrom(seconds(confirm_within))
         match self.way:
+            case HandOffWay(husk=husk):
+                lease.hand_off.husk = husk
             case GatewayWay():
                 lease.gateway.CopyFrom(self.way)
-            case HandOffWay():
-                lease.hand_off.CopyFrom(self.way)
             case DirectWay():
                 lease.direct.CopyFrom(self.way)
-        return lease
 
 
 def seconds(value: float) -> Duration:

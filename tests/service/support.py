@@ -41,14 +41,6 @@ class FakeLoan:
         self.lease_id = f"{tenant}/1"
         self.tenure = SimpleNamespace(state=GRANTED, ttl=30.0)
 
-    def grant(self, ttl: float | None, confirm_within: float | None) -> Lease:
-        lease = Lease(lease_id=self.lease_id)
-        if ttl is not None:
-            lease.ttl.FromNanoseconds(round(ttl * 1e9))
-        if confirm_within is not None:
-            lease.confirm_within.FromNanoseconds(round(confirm_within * 1e9))
-        return lease
-
 
 class FakeDesk:
     """Does what ``on_acquire`` says, and notes what it is asked for."""
@@ -73,8 +65,10 @@ class FakeDesk:
             raise
         return FakeLoan(wanted.tenant)
 
-    def say(self, loan: FakeLoan) -> Lease:
-        return loan.grant(self.rules.lease_ttl, self.rules.confirm_within)
+    def say(self, loan: FakeLoan, lease: Lease) -> None:
+        lease.lease_id = loan.lease_id
+        lease.ttl.FromNanoseconds(round(self.rules.lease_ttl * 1e9))
+        lease.confirm_within.FromNanoseconds(round(self.rules.confirm_within * 1e9))
 
     def fail(self, error: BaseException) -> None:
         """Let every acquire raise *error*."""

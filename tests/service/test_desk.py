@@ -24,7 +24,7 @@ from tenantpool.errors import (
 from tenantpool.service.desk import Desk
 from tenantpool.service.identity import Identity
 from tenantpool.service.loan import Loan, seconds
-from tenantpool.v1.lease_pb2 import LeaseRef
+from tenantpool.v1.lease_pb2 import Lease, LeaseRef
 from tests.service.desks import ME, OTHER, Ear, begin, make_settings, open_desk, wanted
 from tests.support.servers import on_latest
 from tests.support.wait import wait_until_async
@@ -42,6 +42,12 @@ def ref(loan: Loan, token: int = 0) -> LeaseRef:
     return LeaseRef(lease_id=loan.lease_id, fencing_token=token)
 
 
+def said(desk: Desk, loan: Loan) -> Lease:
+    lease = Lease()
+    desk.say(loan, lease)
+    return lease
+
+
 def is_there(postgres: EmbeddedPostgres, pid: int) -> bool:
     return bool(postgres.execute("select from pg_stat_activity where pid = %s", [pid]))
 
@@ -51,7 +57,7 @@ def is_there(postgres: EmbeddedPostgres, pid: int) -> bool:
 
 async def test_a_grant_says_how_to_reach_it_and_how_long_it_lives(desk: Desk, database: str):
     loan = await desk.acquire(ME, wanted(ttl=seconds(12.5)))
-    lease = desk.say(loan)
+    lease = said(desk, loan)
     assert lease.lease_id == f"a/me/{lease.fencing_token}"
     assert lease.ttl == seconds(12.5)
     assert lease.confirm_within == seconds(12.5)
@@ -60,7 +66,7 @@ async def test_a_grant_says_how_to_reach_it_and_how_long_it_lives(desk: Desk, da
 
 
 async def test_a_lease_of_a_session_lives_as_long_as_that(desk: Desk):
-    lease = desk.say(await desk.acquire(begin(desk), wanted()))
+    lease = said(desk, await desk.acquire(begin(desk), wanted()))
     assert not lease.HasField("ttl")
     assert not lease.HasField("confirm_within")
 

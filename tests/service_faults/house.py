@@ -132,7 +132,8 @@ class House:
 
     def books(self) -> dict[str, Any]:
         """What it knows of slots, leases and sessions, and has of descriptors, tasks and memory."""
-        return self.ask("books")
+        books: dict[str, Any] = self.ask("books")
+        return books
 
     def ask(self, *order: Any) -> Any:
         """Let it carry out an order; return the answer."""
@@ -163,16 +164,17 @@ class House:
         wait_until(self.is_at_rest, 20, what=f"rest: {self.books()}")
         # A connection that was lost while it was idle has its slot until somebody wants to use it.
         assert len(backends()) <= self.books()["used"]
-        assert self.ask("lend", LENDABLE) == "", "not every slot could be lent"
+        wait_until(lambda: self.ask("lend", LENDABLE) == "", 20, what="every slot to be lent")
         assert self.books()["used"] == len(backends()) == LENDABLE
         self.ask("evict")
         wait_until(lambda: self.books()["used"] == 0, what="the end of idle connections")
-        assert backends() == []
-        for name in ("tasks", "descriptors", "husks"):
-            wait_until(
-                lambda name=name: self.books()[name] <= self.fresh[name],
-                what=f"{name}: {self.books()[name]}, {self.fresh[name]} at the start",
-            )
+        # Through a proxy, the end of file may be the proxy's.
+        wait_until(lambda: not backends(), what="the end of backends that are not in the books")
+        kept = ("tasks", "descriptors", "husks")
+        wait_until(
+            lambda: all(self.books()[name] <= self.fresh[name] for name in kept),
+            what=f"nothing more than {self.fresh}, at first {self.books()}",
+        )
 
 
 def _free_ports(count: int) -> list[int]:

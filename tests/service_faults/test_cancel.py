@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from tests.service_faults.conftest import Clerk, OpenPuppet
@@ -25,7 +27,7 @@ def test_only_its_own_statement(house: House, puppets: OpenPuppet, clerk: Clerk,
         worker.do(f"conn_{number}.{SLEEP}")
     other.do(f"conn.{SLEEP}")
     for pid in (*pids.values(), theirs):
-        wait_until(lambda pid=pid: clerk.ask(SLEEPS, pid))
+        wait_until(partial(clerk.ask, SLEEPS, pid))
 
     worker.do("conn_1.cancel_safe(timeout=10)")
     assert "canceling" in worker.do("conn_1.pgconn.get_result().error_message.decode()")

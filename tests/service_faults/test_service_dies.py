@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from tests.service_faults.house import LENDABLE, House
 from tests.service_faults.puppet import BROKEN, Failed
 from tests.support.wait import wait_until
 
-KINDS = [
+KINDS: list[dict[str, Any]] = [
     {"delivery": "hand-off"},
     {"delivery": "hand-off", "tasks": True},
     {"delivery": "gateway"},

@@ -58,16 +58,21 @@ HALFWAY = {
     "granted": ("tenantpool.client._sync.delivery", "_connect_to_gateway"),
     "connected": ("tenantpool.client._sync.delivery", "_hand_over"),
     "handed over": ("tenantpool.client.husk", "Husk.put"),
+    "to fill a husk": ("tenantpool.client.husk", "Husk.put"),
 }
 
 
 def test_in_a_hand_off(house: House, puppets: OpenPuppet, clerk: Clerk):
     """Between the grant and the adoption of its socket, wherever that is."""
     workers = []
-    for module, name in HALFWAY.values():
+    for where, (module, name) in HALFWAY.items():
         worker = puppets()
+        if where == "to fill a husk":
+            worker.take("own_1")
+            worker.give_back()
+            assert worker.do("client.stats().husks") == 1
         worker.do(HANG.format(module=module, name=name))
-        worker.start("client.acquire('own_0')")
+        worker.start("client.acquire('own_1')")
         workers.append(worker)
     wait_until(lambda: house.books()["leases"] == len(workers))
     for worker in workers:
@@ -75,18 +80,6 @@ def test_in_a_hand_off(house: House, puppets: OpenPuppet, clerk: Clerk):
 
     for worker in workers:
         worker.kill()
-    wait_until(lambda: house.books()["leases"] == 0)
-
-
-def test_when_it_is_to_fill_a_husk(house: House, puppets: OpenPuppet, clerk: Clerk):
-    worker = puppets()
-    worker.take("own_0")
-    worker.give_back()
-    assert worker.do("client.stats().husks") == 1
-    worker.do(HANG.format(module="tenantpool.client.husk", name="Husk.put"))
-    worker.start("client.acquire('own_0')")
-    worker.hangs()
-    worker.kill()
     wait_until(lambda: house.books()["leases"] == 0)
 
 
