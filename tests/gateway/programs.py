@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 TIMEOUT = 60.0  # seconds that a program may run
+INSTALL_TIMEOUT = 60.0
 NODE_PACKAGES = ("pg@8", "pg-copy-streams@6")
 
 _HERE = Path(__file__).parent
@@ -57,14 +58,22 @@ def node_modules() -> Path:
     folder = base / f"tenantpool-node-{os.getuid()}"
     if not (folder / "done").exists():
         folder.mkdir(exist_ok=True)
-        command = [npm, "install", "--no-audit", "--no-fund", "--prefix", str(folder)]
-        done = subprocess.run(
-            [*command, *NODE_PACKAGES], capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            pytest.skip(f"npm could not install node-postgres: {done.stderr.strip()[:300]}")
+        command = [npm, "install", "--no-audit", "--no-fund", "--fetch-retries=0"]
+        _install([*command, "--prefix", str(folder), *NODE_PACKAGES])
         (folder / "done").touch()
     return folder / "node_modules"
+
+
+def _install(command: list[str]) -> None:
+    """Run npm; skips the test if it can't, because there is no network for example."""
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=INSTALL_TIMEOUT, check=False
+        )
+    except subprocess.TimeoutExpired:
+        pytest.skip(f"npm could not install node-postgres in {INSTALL_TIMEOUT} s")
+    if done.returncode:
+        pytest.skip(f"npm could not install node-postgres: {done.stderr.strip()[:300]}")
 
 
 def node_script() -> Path:
