@@ -48,32 +48,42 @@ async def run(command: list[str], environment: Mapping[str, str], text: str = ""
     return done.stdout
 
 
-@cache
 def node_modules() -> Path:
     """A folder with node-postgres, installed when first needed; skips the test if it can't be."""
-    npm = shutil.which("npm")
-    if npm is None or shutil.which("node") is None:
-        pytest.skip("node and npm are not installed, so node-postgres is not tested")
+    if problem := _install_node_modules():
+        pytest.skip(problem)
+    return _node_folder() / "node_modules"
+
+
+def _node_folder() -> Path:
     base = _PROJECT / ".venv" if (_PROJECT / ".venv").is_dir() else Path(tempfile.gettempdir())
-    folder = base / f"tenantpool-node-{os.getuid()}"
-    if not (folder / "done").exists():
-        folder.mkdir(exist_ok=True)
-        command = [npm, "install", "--no-audit", "--no-fund", "--fetch-retries=0"]
-        _install([*command, "--prefix", str(folder), *NODE_PACKAGES])
-        (folder / "done").touch()
-    return folder / "node_modules"
+    return base / f"tenantpool-node-{os.getuid()}"
 
 
-def _install(command: list[str]) -> None:
-    """Run npm; skips the test if it can't, because there is no network for example."""
+@cache
+def _install_node_modules() -> str:
+    """Return why it can't be done, or an empty text."""
+    npm, folder = shutil.which("npm"), _node_folder()
+    if npm is None or shutil.which("node") is None:
+        return "node and npm are not installed, so node-postgres is not tested"
+    if (folder / "done").exists():
+        return ""
+    folder.mkdir(exist_ok=True)
+    command = [npm, "install", "--no-audit", "--no-fund", "--fetch-retries=0"]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=INSTALL_TIMEOUT, check=False
+            [*command, "--prefix", str(folder), *NODE_PACKAGES],
+            capture_output=True,
+            text=True,
+            timeout=INSTALL_TIMEOUT,
+            check=False,
         )
     except subprocess.TimeoutExpired:
-        pytest.skip(f"npm could not install node-postgres in {INSTALL_TIMEOUT} s")
+        return f"npm could not install node-postgres in {INSTALL_TIMEOUT:g} s"
     if done.returncode:
-        pytest.skip(f"npm could not install node-postgres: {done.stderr.strip()[:300]}")
+        return f"npm could not install node-postgres: {done.stderr.strip()[:300]}"
+    (folder / "done").touch()
+    return ""
 
 
 def node_script() -> Path:
