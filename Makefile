@@ -26,7 +26,7 @@ test: $(READY) ## run every check: format, lint, types, generated code, tests
 	$(BIN)/mypy
 	$(BIN)/python tools/generate_sync.py --check
 	$(BIN)/python tools/generate_protos.py --check
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --dist loadfile
 
 bench: $(BENCH_READY) ## run the benchmarks, write benchmarks/results/
 	@$(BIN)/python -m benchmarks
