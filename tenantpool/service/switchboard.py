@@ -53,7 +53,12 @@ class Switchboard:
     # -- how a lease is reached ----------------------------------------------------------------
 
     def is_direct(self, loan: Loan, wanted: AcquireLeaseRequest) -> bool:
-        """Whether the worker is to connect by itself. NotAllowed if it must, but may not."""
+        """Whether the worker is to connect by itself. NotAllowed if it must, but may not.
+
+        Raises BadRequest if the way that it asks for leads nowhere.
+        """
+        if wanted.delivery == DELIVERY_HAND_OFF and not _takes_sockets(loan.worker):
+            raise BadRequest("a socket can only be handed to a session on the Unix channel")
         if wanted.delivery != DELIVERY_DIRECT:
             if loan.connected.is_plain:
                 return False
@@ -192,3 +197,7 @@ class Switchboard:
         finally:
             loan.cancels -= 1
             self._desk.cancelled(loan)
+
+
+def _takes_sockets(worker: Worker | None) -> bool:
+    return worker is not None and DELIVERY_HAND_OFF in worker.deliveries

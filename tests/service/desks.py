@@ -7,12 +7,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
+
 from tenantpool import AsyncManager, Settings
 from tenantpool.embedded import EmbeddedPostgres
 from tenantpool.service.desk import Desk
 from tenantpool.service.identity import Identity
+from tenantpool.service.loan import Loan
 from tenantpool.service.worker import Worker
-from tenantpool.v1.lease_pb2 import AcquireLeaseRequest
+from tenantpool.v1.lease_pb2 import AcquireLeaseRequest, LeaseRef
 from tenantpool.v1.session_pb2 import SessionResponse
 
 EVERYTHING = re.compile(".*", re.DOTALL)
@@ -71,3 +74,30 @@ def begin(desk: Desk, ear: Ear | None = None, identity: Identity = ME) -> Worker
 
 def wanted(tenant: str = "a", **fields: Any) -> AcquireLeaseRequest:
     return AcquireLeaseRequest(tenant=tenant, **fields)
+
+
+@pytest.fixture
+async def desk(postgres: EmbeddedPostgres, database: str) -> AsyncIterator[Desk]:
+    async with open_desk(make_settings(postgres, database)) as desk:
+        yield desk
+
+
+def ref(loan: Loan, token: int = 0) -> LeaseRef:
+    return LeaseRef(lease_id=loan.lease_id, fencing_token=token)
+
+
+def is_there(postgres: EmbeddedPostgres, pid: int) -> bool:
+    return bool(postgres.execute("select from pg_stat_activity where pid = %s", [pid]))
+
+
+class Unplugged:
+    """A gateway's end of a lease, with nobody at it."""
+
+    def __init__(self) -> None:
+        self.reasons: list[str] = []
+
+    def cut(self, reason: str) -> None:
+        self.reasons.append(reason)
+
+    def relinquish(self) -> bool:
+        return True

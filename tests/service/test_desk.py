@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
-from tenantpool.core.slot import GONE, IDLE
 from tenantpool.embedded import EmbeddedPostgres
 from tenantpool.errors import (
     BadRequest,
-    DatabaseLimit,
     Draining,
     IdentityLimit,
     LeaseEnded,
@@ -24,32 +21,32 @@ from tenantpool.errors import (
 from tenantpool.service.desk import Desk
 from tenantpool.service.identity import Identity
 from tenantpool.service.loan import Loan, seconds
-from tenantpool.v1.lease_pb2 import Lease, LeaseRef
-from tests.service.desks import ME, OTHER, Ear, begin, make_settings, open_desk, wanted
+from tenantpool.v1.lease_pb2 import DELIVERY_HAND_OFF, Lease, LeaseRef
+from tests.service.desks import (
+    ME,
+    OTHER,
+    Ear,
+    Unplugged,
+    begin,
+    desk,
+    is_there,
+    make_settings,
+    open_desk,
+    ref,
+    wanted,
+)
 from tests.support.servers import on_latest
 from tests.support.wait import wait_until_async
 
+__all__ = ["desk"]
+
 pytestmark = on_latest
-
-
-@pytest.fixture
-async def desk(postgres: EmbeddedPostgres, database: str) -> AsyncIterator[Desk]:
-    async with open_desk(make_settings(postgres, database)) as desk:
-        yield desk
-
-
-def ref(loan: Loan, token: int = 0) -> LeaseRef:
-    return LeaseRef(lease_id=loan.lease_id, fencing_token=token)
 
 
 def said(desk: Desk, loan: Loan) -> Lease:
     lease = Lease()
     desk.say(loan, lease)
     return lease
-
-
-def is_there(postgres: EmbeddedPostgres, pid: int) -> bool:
-    return bool(postgres.execute("select from pg_stat_activity where pid = %s", [pid]))
 
 
 # -- acquire ---------------------------------------------------------------------------------------
@@ -163,6 +160,16 @@ async def test_what_makes_no_sense_is_refused(desk: Desk, fields, problem: str):
     with pytest.raises(BadRequest, match=problem):
         await desk.acquire(ME, wanted(**fields))
     assert desk.admission.taken(ME) == 0
+
+
+async def test_a_socket_is_only_handed_to_who_can_take_it(desk: Desk):
+    able = desk.sessions.begin(ME, "able", [DELIVERY_HAND_OFF], Ear())
+    hand_off = wanted(delivery=DELIVERY_HAND_OFF)
+    assert (await desk.acquire(able, hand_off)).lease_id
+    for caller in (begin(desk), ME):
+        with pytest.raises(BadRequest, match="on the Unix channel"):
+            await desk.acquire(caller, hand_off)
+    assert desk.admission.taken(ME) == 1
 
 
 async def test_unknown_tenants_are_refused(desk: Desk):
@@ -330,128 +337,3 @@ async def test_closing_does_not_wait_when_nothing_is_lent(
 ):
     async with open_desk(make_settings(postgres, database)) as desk:
         assert await desk.close(3600.0) == 0
-
-
-# -- sessions --------------------------------------------------------------------------------------
-
-
-async def test_a_silent_worker_loses_its_leases(postgres: EmbeddedPostgres, database: str):
-    settings = make_settings(postgres, database, session_ttl=0.1, lease_grace=0.05)
-    async with open_desk(settings) as desk:
-        worker = begin(desk)
-        loan = await desk.acquire(worker, wanted())
-        other = await desk.acquire(ME, wanted("b"))
-        await wait_until_async(lambda: loan.lease_id not in desk.loans, what="the lapse")
-        assert list(desk.loans) == [other.lease_id]
-        assert not desk.sessions.workers
-        with pytest.raises(LeaseEnded, match="was not heard of for too long"):
-            desk.sessions.beat(worker)
-
-
-async def test_goodbye_waits_until_its_backends_are_gone(desk: Desk, postgres: EmbeddedPostgres):
-    worker = begin(desk)
-    loan = await desk.acquire(worker, wanted())
-    slot, pid = loan.slot, loan.connected.pid
-    assert slot is not None
-    await desk.switchboard.dial(loan.lease_id, Unplugged(), {})
-    await desk.sessions.leave(worker)
-    assert slot.state == GONE
-    assert not is_there(postgres, pid)
-
-
-async def test_goodbye_does_not_wait_for_what_was_never_used(desk: Desk):
-    worker = begin(desk)
-    loan = await desk.acquire(worker, wanted())
-    slot = loan.slot
-    async with asyncio.timeout(5.0):
-        await desk.sessions.leave(worker)
-    assert slot is not None
-    assert slot.state == IDLE
-
-
-async def test_sessions_are_limited_by_identity_and_in_all(
-    postgres: EmbeddedPostgres, database: str
-):
-    async with open_desk(make_settings(postgres, database, max_sessions=2)) as desk:
-        one = Identity("one", tenants=ME.tenants, max_sessions=1)
-        begin(desk, identity=one)
-        with pytest.raises(IdentityLimit, match="one may have 1 sessions"):
-            begin(desk, identity=one)
-        begin(desk)
-        with pytest.raises(IdentityLimit, match="the service takes 2 sessions"):
-            begin(desk)
-
-
-async def test_whoever_may_have_parked_a_lease_is_asked_for_it_when_somebody_waits(desk: Desk):
-    ear, busy = Ear(), begin(desk)
-    parking = begin(desk, ear)
-    held = await desk.acquire(parking, wanted())
-    await desk.acquire(busy, wanted())
-    assert not ear.heard
-    waiting = asyncio.create_task(desk.acquire(busy, wanted()))
-    await asyncio.sleep(0)
-    (recall,) = ear.of("recall")
-    assert (recall.database, recall.tenant) == ("main", "a")
-    assert recall.quiet == seconds(desk.rules.recall_quiet)
-    desk.release(ME, ref(held))
-    assert (await waiting).lease_id in desk.loans
-
-
-async def test_a_full_database_recalls_the_leases_of_all_tenants(
-    postgres: EmbeddedPostgres, database: str
-):
-    async with open_desk(make_settings(postgres, database, capacity=1)) as desk:
-        ear = Ear()
-        await desk.acquire(begin(desk, ear), wanted("b"))
-        with pytest.raises(DatabaseLimit):
-            await desk.acquire(ME, wanted("a", timeout=seconds(0.05)))
-        assert ear.of("recall")[0].tenant == ""
-
-
-# -- passes ----------------------------------------------------------------------------------------
-
-
-async def test_a_pass_takes_a_lease_for_every_connection(desk: Desk):
-    worker = begin(desk)
-    user = f"a@{worker.session_id}"
-    assert desk.switchboard.secret_of(user) == desk.sessions.session_pass(worker)
-    first = await desk.switchboard.dial(user, Unplugged(), {})
-    second = await desk.switchboard.dial(user, Unplugged(), {})
-    assert len({first.lease_id, second.lease_id} & desk.loans.keys()) == 2
-    desk.switchboard.hang_up(first, clean=True)
-    assert list(desk.loans) == [second.lease_id]
-
-
-async def test_a_pass_first_takes_what_its_session_has_and_does_not_use(desk: Desk):
-    worker = begin(desk)
-    reserved = await desk.acquire(worker, wanted())
-    assert await desk.switchboard.dial(f"a@{worker.session_id}", Unplugged(), {}) is reserved
-
-
-async def test_a_pass_ends_with_its_session(desk: Desk):
-    worker = begin(desk)
-    await desk.sessions.leave(worker)
-    assert desk.switchboard.secret_of(f"a@{worker.session_id}") is None
-    with pytest.raises(LeaseEnded):
-        await desk.switchboard.dial(f"a@{worker.session_id}", Unplugged(), {})
-
-
-async def test_a_ticket_is_valid_once(desk: Desk):
-    loan = await desk.acquire(ME, wanted())
-    await desk.switchboard.dial(loan.lease_id, Unplugged(), {})
-    assert desk.switchboard.secret_of(loan.lease_id) is None
-    with pytest.raises(LeaseEnded, match="the ticket was used already"):
-        await desk.switchboard.dial(loan.lease_id, Unplugged(), {})
-
-
-class Unplugged:
-    """A gateway's end of a lease, with nobody at it."""
-
-    def __init__(self) -> None:
-        self.reasons: list[str] = []
-
-    def cut(self, reason: str) -> None:
-        self.reasons.append(reason)
-
-    def relinquish(self) -> bool:
-        return True
