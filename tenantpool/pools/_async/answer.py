@@ -21,7 +21,7 @@ async def answer(pgconn: PGconn, deadline: float, most: int) -> list[PGresult]:
     results: list[PGresult] = []
     while len(results) <= most:  # a COPY would never end
         while pgconn.is_busy():
-            if not await _readable(pgconn.socket, deadline - monotonic()):
+            if not await readable(pgconn.socket, deadline - monotonic()):
                 raise OperationalError("no answer in time")
             pgconn.consume_input()  # sends, too, what may be left of the question
         if (result := pgconn.get_result()) is None:
@@ -30,7 +30,7 @@ async def answer(pgconn: PGconn, deadline: float, most: int) -> list[PGresult]:
     return results
 
 
-async def _readable(descriptor: int, timeout: float) -> bool:
+async def readable(descriptor: int, timeout: float) -> bool:
     """Wait until there is something to read; return whether that was within *timeout* seconds."""
     if True:  # ASYNC
         signal = AsyncSignal()

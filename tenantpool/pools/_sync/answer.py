@@ -19,7 +19,7 @@ def answer(pgconn: PGconn, deadline: float, most: int) -> list[PGresult]:
     results: list[PGresult] = []
     while len(results) <= most:  # a COPY would never end
         while pgconn.is_busy():
-            if not _readable(pgconn.socket, deadline - monotonic()):
+            if not readable(pgconn.socket, deadline - monotonic()):
                 raise OperationalError("no answer in time")
             pgconn.consume_input()  # sends, too, what may be left of the question
         if (result := pgconn.get_result()) is None:
@@ -28,7 +28,7 @@ def answer(pgconn: PGconn, deadline: float, most: int) -> list[PGresult]:
     return results
 
 
-def _readable(descriptor: int, timeout: float) -> bool:
+def readable(descriptor: int, timeout: float) -> bool:
     """Wait until there is something to read; return whether that was within *timeout* seconds."""
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
