@@ -13,7 +13,7 @@ from psycopg.pq.abc import PGconn, PGresult
 
 from tenantpool.pools.watch import watched
 
-from .answer import answer, readable
+from .answer import Row, answer, ask, readable
 from .witness import AsyncWitness
 
 _BATCH = 500
@@ -63,6 +63,13 @@ class AsyncSubscriber:
         pgconn.send_describe_prepared(b"")
         result = await self._answer(pgconn)
         return [(result.fname(number) or b"").decode() for number in range(result.nfields)]
+
+    async def ask(self, query: str, *values: str | None) -> list[Row]:
+        """The rows of one statement with the *values* of ``$1`` and so on, as text.
+
+        Blocks for a round trip. Raises psycopg.Error.
+        """
+        return await ask(self._pgconn, monotonic() + self._timeout, query, *values)
 
     async def rows(self, copy: str) -> AsyncIterator[list[bytes]]:
         """The rows that a ``COPY ... TO STDOUT`` gives, some at a time, each with its newline.

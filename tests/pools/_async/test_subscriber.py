@@ -75,6 +75,10 @@ async def test_a_statement_that_is_wrong_raises_what_the_server_says(subscriber:
     assert await subscriber.columns("select 1 as one") == ["one"]
 
 
+async def test_single_questions_are_answered_in_text(subscriber: AsyncSubscriber):
+    assert await subscriber.ask("select $1::int + 1, null", "41") == [("42", None)]
+
+
 async def test_notifications_are_heard_in_order(
     subscriber: AsyncSubscriber, postgres: EmbeddedPostgres
 ):
