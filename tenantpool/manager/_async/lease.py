@@ -48,7 +48,7 @@ class AsyncLease(Request):
         self._signal: AsyncSignal | None = None
         self.link: AsyncLink | None = None
         self.wanted_by: float | None = None
-        """When it has to be back (of ``monotonic``), if a limit was lowered below what is in use."""
+        """When it has to be back (of ``monotonic``), as a limit has been lowered."""
         self._note_caller()
 
     def _note_caller(self) -> None:

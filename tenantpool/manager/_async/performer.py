@@ -21,6 +21,7 @@ from tenantpool.manager.capacity import QUERY
 from tenantpool.manager.journal import report
 from tenantpool.pools._async.answer import ask
 from tenantpool.pools._async.link import AsyncLink
+from tenantpool.pools._async.pool import AsyncPassivePool
 from tenantpool.pools.failures import classify
 
 from .steward import AsyncSteward

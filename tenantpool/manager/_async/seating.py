@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from time import monotonic
 
 from tenantpool.concurrency import AsyncLock
 from tenantpool.config.resolved import TenantSpec
