@@ -9,7 +9,8 @@ from time import monotonic
 
 from tenantpool.concurrency import AsyncAlarm
 from tenantpool.config.catalog import Catalog, Statements
-from tenantpool.config.listing import Builder, Listing
+from tenantpool.config.block import Builder
+from tenantpool.config.listing import Listing
 from tenantpool.errors import ConfigError
 from tenantpool.manager.journal import report
 from tenantpool.pools._async.subscriber import AsyncSubscriber
@@ -85,12 +86,12 @@ class AsyncReader:
             for row in rows:
                 builder.feed(row)
             await asyncio.sleep(0)
-        old, self._listing = self._listing, builder.finish()
+        old, self._listing = self._listing, Listing(builder.finish())
         changed: list[str] = []
         for part in old.differences(self._listing):
             changed += part
             await asyncio.sleep(0)
-        if changed:
+        if changed or old is Listing.EMPTY:
             report(logging.INFO, "catalog read", tenants=len(self._listing), changed=len(changed))
             await self._relist(self._listing, changed)
 

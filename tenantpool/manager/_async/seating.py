@@ -10,7 +10,7 @@ from tenantpool.concurrency import AsyncLock
 from tenantpool.config.resolved import TenantSpec
 from tenantpool.config.roster import Roster
 from tenantpool.core.tenant import Tenant
-from tenantpool.errors import UnknownTenant
+from tenantpool.errors import ConnectFailed, UnknownTenant
 
 from .shell import AsyncShell
 
@@ -41,12 +41,26 @@ class AsyncSeating:
         return self.seats.get(name) or self.admit(name)
 
     def admit(self, name: str) -> Seat:
-        """Look a tenant up in the roster, and seat it. Does not block. Raises UnknownTenant."""
+        """Look a tenant up in the roster, and seat it. Does not block.
+
+        Raises UnknownTenant; ConnectFailed if that is only because the catalog was not read yet.
+        """
         with self._lock:
-            spec = self.roster.tenant(name)
+            spec = self._find(name)
             shell = self.shells[spec.pool.database]
             seat = self.seats[name] = (shell, shell.tenant(spec))
         return seat
+
+    def _find(self, name: str) -> TenantSpec:
+        roster = self.roster
+        try:
+            return roster.tenant(name)
+        except UnknownTenant:
+            source = roster.settings.catalog_pool
+            if roster.known or source is None:
+                raise
+            text = "the catalog has not been read yet"
+            raise ConnectFailed(name, text, database=source.database) from None
 
     def forget(self, tenant: Tenant) -> None:
         """Nobody has asked for it for long. Does not block."""
@@ -87,7 +101,7 @@ class AsyncSeating:
             try:
                 spec = self.roster.tenant(name)
             except UnknownTenant as error:
-                shell.step(shell.core.suspend, tenant, error.why)
+                shell.step(shell.core.suspend, tenant, error.limit)
                 del self.seats[name]
                 return
             there = self.shells[spec.pool.database]

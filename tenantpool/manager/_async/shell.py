@@ -145,7 +145,7 @@ class AsyncShell(AsyncPerformer):
             self._has_doubts = True
             if self.steward.has_own_slot:
                 self._crew.run(self._start, AsyncSignal())
-        if not settings.has_logins_of(old, self.name):
+        if settings.resolver.logins(self.name) != old.resolver.logins(self.name):
             await self._renew(old)
 
     async def _renew(self, old: Settings) -> None:
