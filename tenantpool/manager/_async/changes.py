@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterable
 
 from tenantpool.config.overrides import Overrides
-from tenantpool.config.plan import Plan, plan
+from tenantpool.config.plan import Plan, Planner
 from tenantpool.config.roster import Roster
 from tenantpool.config.settings import Settings
 from tenantpool.errors import ConfigErrors
@@ -39,24 +39,30 @@ class AsyncChanges:
         state = "at work" if self._turn.locked() else "idle"
         return f"<{type(self).__name__} {state}: {self._seating!r}>"
 
-    def plan(self, settings: Settings | None, overrides: Overrides | None) -> Plan:
+    async def plan(self, settings: Settings | None, overrides: Overrides | None) -> Plan:
         """What ``apply`` would change. Raises ConfigError if a capacity has not enough room."""
         old = self._seating.roster
-        new = _changed(old, settings, overrides)
+        return await self._plan(old, _changed(old, settings, overrides))
+
+    async def _plan(self, old: Roster, new: Roster) -> Plan:
         check_room(new.settings, self._mark)
-        return plan(old, new, self._seating.seats)
+        planner = Planner(old, new, list(self._seating.seats))
+        for _ in planner.steps():
+            await asyncio.sleep(0)
+        return planner.plan()
 
     async def apply(self, settings: Settings | None, overrides: Overrides | None) -> Plan:
         """See ``AsyncManager.apply``."""
         async with self._turn:
-            found = self.plan(settings, overrides)
-            if found.refusals:
-                raise ConfigErrors(found.refusals) if len(found.refusals) > 1 else found.refusals[0]
             old = self._seating.roster
-            await self._adopt(_changed(old, settings, overrides))
-        for change in found.changes:
-            report(logging.INFO, "configuration changed", what=change.text)
-        return found
+            new = _changed(old, settings, overrides)
+            plan = await self._plan(old, new)
+            if plan.refusals:
+                raise ConfigErrors(plan.refusals) if len(plan.refusals) > 1 else plan.refusals[0]
+            await self._adopt(new)
+        for line in plan.lines():
+            report(logging.INFO, "configuration changed", what=line)
+        return plan
 
     async def relist(self, roster_of: Callable[[Roster], Roster], names: Iterable[str]) -> None:
         """The catalog says something else of the tenants *names*."""

@@ -263,9 +263,15 @@ class AsyncManager:
 
     # -- configuration -------------------------------------------------------------------------
 
-    def plan(self, settings: Settings | None = None, *, overrides: Overrides | None = None) -> Plan:
-        """What ``apply`` would change. Does not block. Raises ConfigError as it does."""
-        return self._changes.plan(settings, overrides)
+    async def plan(
+        self, settings: Settings | None = None, *, overrides: Overrides | None = None
+    ) -> Plan:
+        """What ``apply`` would change, and what of it would need a restart.
+
+        Blocks for a moment. Raises ConfigError for a capacity that has no room for the manager's
+        own connections.
+        """
+        return await self._changes.plan(settings, overrides)
 
     async def apply(
         self, settings: Settings | None = None, *, overrides: Overrides | None = None

@@ -219,9 +219,7 @@ async def test_a_lease_that_was_made_before_its_tenant_moved_is_had_where_it_is_
         two_databases(postgres, {"a": {"dbname": database, "database": "main"}})
     )
     lease = manager.connection("a")
-    await manager.apply(
-        two_databases(postgres, {"a": {"dbname": database, "database": "second"}})
-    )
+    await manager.apply(two_databases(postgres, {"a": {"dbname": database, "database": "second"}}))
     async with lease:
         assert (used(manager), used(manager, "second")) == (0, 1)
 
@@ -332,6 +330,8 @@ async def test_a_plan_says_what_would_change_and_changes_nothing(
     tenants = {"a": {"dbname": database}}
     manager = await open_manager(make_settings(postgres, tenants))
     settings = make_settings(postgres, tenants, capacity=3)
-    assert [str(change) for change in manager.plan(settings).changes] == ["main: capacity 8 → 3"]
+    assert [str(change) for change in (await manager.plan(settings)).changes] == [
+        "main: capacity 8 → 3"
+    ]
     assert manager.settings is not settings
     assert manager.stats().databases["main"].capacity == 8

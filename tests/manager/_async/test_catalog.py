@@ -190,4 +190,3 @@ async def test_a_catalog_can_be_configured_and_dropped_while_it_runs(
     assert not await is_served(manager, "acme")
     assert manager.stats().databases["main"].capacity == 4
     assert table.readers() == []
-
