@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from time import monotonic
 
 from tenantpool.concurrency import AsyncAlarm
-from tenantpool.config.catalog import Catalog, Statements
 from tenantpool.config.block import Builder
+from tenantpool.config.catalog import Catalog, Statements
 from tenantpool.config.listing import Listing
 from tenantpool.errors import ConfigError
 from tenantpool.manager.journal import report

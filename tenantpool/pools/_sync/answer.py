@@ -7,7 +7,28 @@ import select
 from time import monotonic
 
 from psycopg import OperationalError
+from psycopg.errors import error_from_result
+from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGconn, PGresult
+
+Row = tuple[str | None, ...]
+
+
+def ask(pgconn: PGconn, deadline: float, query: str, *values: str | None) -> list[Row]:
+    """Run one statement with the *values* of ``$1`` and so on; return its rows, as text.
+
+    Blocks for a round trip, until *deadline* (of ``monotonic``) at the latest. Raises
+    psycopg.Error.
+    """
+    params = [None if value is None else value.encode() for value in values]
+    pgconn.send_query_params(query.encode(), params)
+    (result,) = answer(pgconn, deadline, 1)
+    if result.status != ExecStatus.TUPLES_OK:
+        raise error_from_result(result)
+    cells = range(result.nfields)
+    return [
+        tuple([_text(result.get_value(row, n)) for n in cells]) for row in range(result.ntuples)
+    ]
 
 
 def answer(pgconn: PGconn, deadline: float, most: int) -> list[PGresult]:
@@ -33,3 +54,7 @@ def readable(descriptor: int, timeout: float) -> bool:
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     return bool(poll.poll(max(0.0, timeout) * 1000))
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("utf-8", "replace")

@@ -14,7 +14,7 @@ from psycopg.pq.abc import PGconn, PGresult
 
 from tenantpool.pools.watch import watched
 
-from .answer import answer, readable
+from .answer import Row, answer, ask, readable
 from .witness import Witness
 
 _BATCH = 500
@@ -62,6 +62,13 @@ class Subscriber:
         pgconn.send_describe_prepared(b"")
         result = self._answer(pgconn)
         return [(result.fname(number) or b"").decode() for number in range(result.nfields)]
+
+    def ask(self, query: str, *values: str | None) -> list[Row]:
+        """The rows of one statement with the *values* of ``$1`` and so on, as text.
+
+        Blocks for a round trip. Raises psycopg.Error.
+        """
+        return ask(self._pgconn, monotonic() + self._timeout, query, *values)
 
     def rows(self, copy: str) -> Iterator[list[bytes]]:
         """The rows that a ``COPY ... TO STDOUT`` gives, some at a time, each with its newline.

@@ -76,6 +76,10 @@ def test_a_statement_that_is_wrong_raises_what_the_server_says(subscriber: Subsc
     assert subscriber.columns("select 1 as one") == ["one"]
 
 
+def test_single_questions_are_answered_in_text(subscriber: Subscriber):
+    assert subscriber.ask("select $1::int + 1, null", "41") == [("42", None)]
+
+
 def test_notifications_are_heard_in_order(subscriber: Subscriber, postgres: EmbeddedPostgres):
     hearing = Background(subscriber.heard, 20.0)
     notify(postgres, "acme")
