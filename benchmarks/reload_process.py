@@ -34,6 +34,8 @@ insert into tenants select 'tenant' || n, 'pro', 'postgres', '{"app.tenant": "x"
 from generate_series(1, %s) n
 """
 
+TOLD = "insert into tenants (id, dbname) values ('told', 'postgres')"
+
 
 def main() -> None:
     what, dsn, rounds, seconds, rows = sys.argv[1:]
@@ -61,11 +63,11 @@ async def _catalog(dsn: str, rows: int) -> dict[str, Any]:
                 manager.apply(_settings(dsn, catalog=catalog)),
             )
             megabytes = (resident_bytes() - before) / _MEGABYTE
-            conn.execute("update tenants set tier = 'enterprise'")
+            await asyncio.to_thread(conn.execute, "update tenants set tier = 'enterprise'")
             listing = manager.roster.listing
             conn.execute("notify tenants")
             again = await _time(lambda: manager.roster.listing is not listing)
-            conn.execute("insert into tenants (id, dbname) values ('told', 'postgres')")
+            await asyncio.to_thread(conn.execute, TOLD)
             told = await _time(lambda: "told" in manager.roster.listing)
             beat.cancel()
             with suppress(asyncio.CancelledError):
