@@ -123,6 +123,8 @@ class AsyncPerformer:
                     request.recall(deadline, why)
                 case act.Forgotten(tenant):
                     self._seating.forget(tenant)
+                case act.Elsewhere(request):
+                    request.elsewhere()
                 case act.Departed(tenant):
                     self._seating.came_home(tenant)
                 case act.Notice(event, fields):
