@@ -41,8 +41,10 @@ _LIMITS = {"gt": "exclusiveMinimum", "ge": "minimum", "le": "maximum"}
 # Python's end of a text, which other dialects of regular expressions do not know.
 _END = r"\z"
 
-# Sections, and entries of sections, that may stand there with nothing under them.
-_MAY_BE_EMPTY = {"service", "enforce", "databases", "tiers", "tenants", "identities"}
+# What may stand there with nothing under it: models, and fields whose keys are names.
+_MAY_BE_EMPTY = {"Database", "Tier", "Enforce", "Tenant", "Service", "IdentityRule"} | {
+    *("databases", "tiers", "tenants", "identities")
+}
 
 # What may come from a secret file or the environment instead.
 _FROM_ELSEWHERE = {"databases", "conninfo"}
@@ -81,34 +83,25 @@ def make_schema(models: Schema) -> Schema:
     }
     schema = head | {key: value for key, value in deepcopy(models).items() if key not in head}
     definitions = schema["definitions"] = schema.pop("$defs")
-    for section in (schema, *definitions.values()):
-        _loosen(section)
-    tiers = schema["properties"]["tiers"]["anyOf"][0]
-    tiers["properties"] = {}
+    for name, section in (("", schema), *definitions.items()):
+        _loosen(name, section)
+    tiers = schema["properties"]["tiers"]["properties"] = {}
     for name, values in DEFAULT_TIERS.items():
         definitions[f"Tier {name}"] = _with_defaults(definitions["Tier"], values)
-        tiers["properties"][name] = _or_null({"$ref": f"{_REF}Tier {name}"})
+        tiers[name] = {"$ref": f"{_REF}Tier {name}"}
     return schema
 
 
-def _loosen(section: Schema) -> None:
+def _loosen(model: str, section: Schema) -> None:
     """Allow what the settings allow, and say in words what needs a restart."""
-    fields = section["properties"]
-    for name, field in fields.items():
-        if field.pop("x-restart", False):
-            field["description"] += " A change needs a restart."
+    for name, part in ((model, section), *section["properties"].items()):
         if name in _MAY_BE_EMPTY:
-            if isinstance(field.get("additionalProperties"), dict):
-                field["additionalProperties"] = _or_null(field["additionalProperties"])
-            fields[name] = _or_null(field)
+            part["type"] = ["object", "null"]
+        if part.pop("x-restart", False):
+            part["description"] += " A change needs a restart."
     required = [name for name in section.pop("required", ()) if name not in _FROM_ELSEWHERE]
     if required:
         section["required"] = required
-
-
-def _or_null(field: Schema) -> Schema:
-    described = {key: field.pop(key) for key in ("description", "default") if key in field}
-    return described | {"anyOf": [field, {"type": "null"}]}
 
 
 def _with_defaults(section: Schema, values: Schema) -> Schema:
@@ -179,7 +172,7 @@ def _row(place: str, name: str, field: Schema, *, required: bool) -> str:
     below = _reference(field)
     link = f"{place}.{name}".strip(".")
     shown = f"[`{name}`](#{link.replace('.', '')})" if below else f"`{name}`"
-    live = "restart" if field.get("x-restart") else "yes"
+    live = "**restart**" if field.get("x-restart") else "yes"
     default = "required" if required else _default(field)
     return _cells(shown, _type(field), default, live, _escape(field["description"]))
 
