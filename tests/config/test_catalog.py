@@ -44,7 +44,7 @@ def test_a_mistake_is_named_at_its_place(complaints: Complaints, written: str, s
 
 def test_with_several_databases_one_must_be_named(load: Load) -> None:
     text = "databases: {a: {conninfo: ''}, b: {conninfo: ''}}\ntemplate: {database: a}\n"
-    with pytest.raises(ConfigError, match="catalog.database: is missing"):
+    with pytest.raises(ConfigError, match=r"catalog\.database: is missing"):
         load(text + "catalog: {table: t}\n")
     made = load(text + "catalog: {table: t, database: b, dbname: x, user: reader}\n")
     assert made.catalog_pool == PoolSpec("b", "x", "reader")

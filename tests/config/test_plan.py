@@ -106,7 +106,7 @@ def test_a_tenant_that_falls_to_the_template_is_told() -> None:
 
 
 def test_rows_and_overrides_are_told_as_entries_are() -> None:
-    catalog = {"catalog": {"table": "t"}}
+    catalog = {"catalog": {"table": "t", "database": "main"}}
     before = roster(**catalog).with_listing(listing(("a", "pro"), ("b", "pro"), ("c", "pro")))
     after = before.with_listing(listing(("a", "basic"), ("b", "pro"), ("c", "pro")))
     override = Override("b", "basic", None, None, "ops", "", 0.0, "1")
@@ -116,7 +116,7 @@ def test_rows_and_overrides_are_told_as_entries_are() -> None:
 
 
 def test_the_file_hides_what_changes_in_a_row() -> None:
-    made = roster(catalog={"table": "t"}, tenants={"a": {}})
+    made = roster(catalog={"table": "t", "database": "main"}, tenants={"a": {}})
     before, after = made.with_listing(listing(("a", "pro"))), made.with_listing(listing())
     assert changes(before, after) == []
 
@@ -126,7 +126,7 @@ def test_the_file_hides_what_changes_in_a_row() -> None:
 
 def test_a_tier_is_told_once_with_the_number_of_its_tenants() -> None:
     values = {
-        "catalog": {"table": "t"},
+        "catalog": {"table": "t", "database": "main"},
         "tenants": {"a": {"tier": "pro"}, "b": {"tier": "pro"}, "c": {}},
     }
     rows = listing(("d", "pro"), ("e", None))
