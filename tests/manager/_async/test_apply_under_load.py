@@ -109,10 +109,11 @@ async def test_nobody_fails_whatever_changes(
     await wait_until(lambda: not any(t.in_use for t in manager.stats().tenants.values()))
 
 
+@on_latest
 async def test_an_auto_capacity_follows_the_server_that_came_back_with_another_limit(
-    open_manager: OpenManager,
+    postgres: EmbeddedPostgres, open_manager: OpenManager
 ):
-    with EmbeddedPostgres(settings={"max_connections": "20"}) as server:
+    with EmbeddedPostgres(version=postgres.version, settings={"max_connections": "20"}) as server:
         tenants = {"a": {"dbname": "postgres"}}
         manager = await open_manager(make_settings(server, tenants, capacity="auto", headroom=2))
         await pid_of(manager, "a")

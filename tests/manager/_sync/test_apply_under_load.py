@@ -110,10 +110,11 @@ def test_nobody_fails_whatever_changes(
     wait_until(lambda: not any(t.in_use for t in manager.stats().tenants.values()))
 
 
+@on_latest
 def test_an_auto_capacity_follows_the_server_that_came_back_with_another_limit(
-    open_manager: OpenManager,
+    postgres: EmbeddedPostgres, open_manager: OpenManager
 ):
-    with EmbeddedPostgres(settings={"max_connections": "20"}) as server:
+    with EmbeddedPostgres(version=postgres.version, settings={"max_connections": "20"}) as server:
         tenants = {"a": {"dbname": "postgres"}}
         manager = open_manager(make_settings(server, tenants, capacity="auto", headroom=2))
         pid_of(manager, "a")
