@@ -166,6 +166,7 @@ async def test_half_a_startup_packet_is_not_waited_for(house: House):
 REFUSALS = {
     errors.UnknownTenant: "3D000",
     errors.Draining: "57P03",
+    errors.TenantSuspended: "28000",
     errors.BreakerOpen: "57P03",
     errors.ConnectFailed: "57P03",
     errors.ConnectTimeout: "57P03",
