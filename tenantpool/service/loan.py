@@ -39,6 +39,7 @@ class Loan(AsyncLease):
         "cancels",
         "delivery",
         "desk",
+        "epoch",
         "husk",
         "identity",
         "is_healthy",
@@ -64,12 +65,15 @@ class Loan(AsyncLease):
         identity: Identity,
         worker: Worker | None,
         purpose: str,
+        epoch: int,
     ) -> None:
         super().__init__(shell, tenant, timeout, priority)
         self.desk = desk
         self.identity = identity
         self.worker = worker
         self.purpose = purpose
+        self.epoch = epoch
+        """Under which rules it may be lent: see Admission."""
         self.lease_id = ""
         self.token = 0
         self.tenure: Tenure | None = None
