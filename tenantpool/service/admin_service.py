@@ -21,6 +21,7 @@ from tenantpool.v1.admin_service_pb2_grpc import AdminServiceServicer
 
 from .calls import Calls, Context
 from .desk import Desk
+from .identity import Identity
 from .view import database_view, lease_view, page, tenant_view
 
 Load = Callable[[Path | None], Settings]
@@ -58,7 +59,7 @@ class AdminService(AdminServiceServicer):
     ) -> pb.ListTenantsResponse:
         """The tenants that were asked for, and those of the configuration."""
 
-        async def work() -> pb.ListTenantsResponse:
+        async def work(_: Identity) -> pb.ListTenantsResponse:
             stats = self._manager.stats().tenants
             names = stats.keys() | self._manager.settings.tenants.keys()
             here, token = page(names, request.prefix, request.page_size, request.page_token)
@@ -72,7 +73,7 @@ class AdminService(AdminServiceServicer):
     ) -> pb.GetTenantResponse:
         """One tenant; UnknownTenant if nobody of that name would be served."""
 
-        async def work() -> pb.GetTenantResponse:
+        async def work(_: Identity) -> pb.GetTenantResponse:
             stats = self._manager.stats().tenants.get(request.tenant)
             return pb.GetTenantResponse(tenant=self._view(request.tenant, stats))
 
@@ -83,7 +84,7 @@ class AdminService(AdminServiceServicer):
     ) -> pb.ListDatabasesResponse:
         """All databases."""
 
-        async def work() -> pb.ListDatabasesResponse:
+        async def work(_: Identity) -> pb.ListDatabasesResponse:
             found = self._manager.stats().databases.values()
             return pb.ListDatabasesResponse(databases=map(database_view, found))
 
@@ -94,7 +95,7 @@ class AdminService(AdminServiceServicer):
     ) -> pb.ListLeasesResponse:
         """The leases in use."""
 
-        async def work() -> pb.ListLeasesResponse:
+        async def work(_: Identity) -> pb.ListLeasesResponse:
             loans = self._desk.loans
             here, token = page(loans, request.prefix, request.page_size, request.page_token)
             leases = [lease_view(loans[lease_id]) for lease_id in here]
@@ -105,9 +106,10 @@ class AdminService(AdminServiceServicer):
     async def Watch(self, request: pb.WatchRequest, context: WatchContext) -> None:
         """The state of now, and again after each interval, until the client hangs up."""
 
-        async def work() -> None:
+        async def work(identity: Identity) -> None:
             interval = _interval(request)
             while True:
+                self._calls.check_administers(identity)
                 await context.write(self._state())
                 await asyncio.sleep(interval)
 
@@ -133,7 +135,7 @@ class AdminService(AdminServiceServicer):
     ) -> pb.RevokeLeasesResponse:
         """Want leases back: a notice, then the cut."""
 
-        async def work() -> pb.RevokeLeasesResponse:
+        async def work(_: Identity) -> pb.RevokeLeasesResponse:
             if not request.prefix:
                 raise BadRequest("prefix is empty: that would be every lease")
             within = _seconds(request, "drain_within") or 0.0
@@ -149,7 +151,7 @@ class AdminService(AdminServiceServicer):
     ) -> pb.DrainTenantResponse:
         """Refuse the tenant's requests; blocks until its leases have come back, or *timeout*."""
 
-        async def work() -> pb.DrainTenantResponse:
+        async def work(_: Identity) -> pb.DrainTenantResponse:
             timeout = _seconds(request, "timeout") or 0.0
             drained = await self._manager.drain(request.tenant, timeout)
             return pb.DrainTenantResponse(drained=drained)
@@ -161,7 +163,7 @@ class AdminService(AdminServiceServicer):
     ) -> pb.ResumeTenantResponse:
         """End a drain."""
 
-        async def work() -> pb.ResumeTenantResponse:
+        async def work(_: Identity) -> pb.ResumeTenantResponse:
             self._manager.resume(request.tenant)
             return pb.ResumeTenantResponse()
 
@@ -174,7 +176,7 @@ class AdminService(AdminServiceServicer):
     ) -> pb.ValidateConfigResponse:
         """Check a configuration and apply nothing."""
 
-        async def work() -> pb.ValidateConfigResponse:
+        async def work(_: Identity) -> pb.ValidateConfigResponse:
             found = await asyncio.to_thread(self._mistakes, request.yaml)
             return pb.ValidateConfigResponse(mistakes=found)
 
@@ -185,7 +187,7 @@ class AdminService(AdminServiceServicer):
     ) -> pb.ReloadConfigResponse:
         """Read the configuration again. A change raises ConfigError: it needs a restart so far."""
 
-        async def work() -> pb.ReloadConfigResponse:
+        async def work(_: Identity) -> pb.ReloadConfigResponse:
             new = await asyncio.to_thread(self._load, None)
             changed = [
                 ConfigError(

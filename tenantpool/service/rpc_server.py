@@ -30,6 +30,8 @@ from .tls import Certificates
 
 SOCKET = "grpc.sock"
 
+_PRIVATE, _OPEN = 0o600, 0o666
+
 _SERVICES = (
     lease_service_pb2.DESCRIPTOR.services_by_name["LeaseService"].full_name,
     admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name,
@@ -59,7 +61,8 @@ class RpcServer:
         rules = desk.rules
         # What the socket's permissions let in is known; where they let in anybody, it is not.
         uid = os.geteuid() if guard.is_private else None
-        self._socket_mode = 0o600 if guard.is_private else 0o666
+        self.is_private = guard.is_private
+        """Whether the Unix socket has let in nobody but the service's own user so far."""
         self._rules = rules
         self._certificates = certificates
         self._calls = Calls(guard, unix_uid=uid, most=rules.max_sessions)
@@ -103,6 +106,20 @@ class RpcServer:
         add_HealthServicer_to_server(self._health, server)  # type: ignore[no-untyped-call]
         add_ServerReflectionServicer_to_server(mirror, server)  # type: ignore[no-untyped-call]
 
+    def adopt(self, rules: Service, guard: Guard) -> None:
+        """Follow other *rules* from now on. Does not block.
+
+        A socket that was open to others stays so: who has connected may still be one of them.
+        """
+        for calls in (self._calls, self._streams):
+            calls.most = rules.max_sessions
+        if self.is_private and not guard.is_private:
+            self.is_private = False
+            for calls in (self._calls, self._streams, self._admins):
+                calls.unix_uid = None
+            if self._path is not None:
+                self._path.chmod(_OPEN)
+
     async def refuse(self) -> None:
         """Say that it does not serve any more, so that load balancers go elsewhere.
 
@@ -136,7 +153,7 @@ class RpcServer:
             self._path = folder / SOCKET
             target = f"unix:{self._path}"
             _add_port(server, target, None, "service.folder")
-            self._path.chmod(self._socket_mode)
+            self._path.chmod(_PRIVATE if self.is_private else _OPEN)
             self.addresses.append(target)
         credentials = self._certificates.credentials() if self._certificates is not None else None
         for host in hosts:
