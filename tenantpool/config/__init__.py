@@ -4,7 +4,7 @@ from tenantpool.config.catalog import Catalog
 from tenantpool.config.listing import Listing
 from tenantpool.config.models import Breaker, Database, DatabaseBreaker, Enforce, Tier
 from tenantpool.config.overrides import Override, Overrides
-from tenantpool.config.plan import Change, Plan
+from tenantpool.config.plan import Change, Plan, Planner
 from tenantpool.config.resolved import PoolSpec, TenantSpec
 from tenantpool.config.roster import Roster
 from tenantpool.config.service import IdentityRule, Service, Tls
@@ -24,6 +24,7 @@ __all__ = [
     "Override",
     "Overrides",
     "Plan",
+    "Planner",
     "PoolSpec",
     "Roster",
     "Service",

@@ -58,6 +58,10 @@ class Overrides(Mapping[str, Override]):
         """The tenants that have any."""
         return self._by_tenant.keys()
 
+    def of(self, tenant: str) -> list[Override]:
+        """Those of *tenant*, oldest first."""
+        return list(self._by_tenant.get(tenant, ()))
+
     def tier(self, tenant: str) -> Override | None:
         """The one that gives *tenant* its tier."""
         return self._newest(tenant, "tier")

@@ -77,6 +77,10 @@ class Roster:
             suspended = str(suspension) if suspension.suspended else ""
         return resolver.spec(name, tenant, suspended)
 
+    def lists(self, name: str) -> bool:
+        """Whether the file or the catalog lists the tenant, so that no template is needed."""
+        return name in self.settings.tenants or name in self.listing
+
     def check_capacity(self, name: str, capacity: int) -> None:
         """ConfigError if the database *name* has promised more than *capacity* connections.
 
