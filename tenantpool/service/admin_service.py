@@ -195,8 +195,8 @@ class AdminService(AdminServiceServicer):
     ) -> pb.PlanConfigResponse:
         """What a configuration would change. Raises ConfigError if it is wrong."""
 
-        async def work(_: Identity) -> pb.PlanConfigResponse:
-            return plan_view(await self._reloader.plan(request.yaml))
+        async def work(identity: Identity) -> pb.PlanConfigResponse:
+            return plan_view(await self._reloader.plan(identity, request.yaml))
 
         return await self._calls.administer(context, work)
 
@@ -207,7 +207,7 @@ class AdminService(AdminServiceServicer):
 
         async def work(identity: Identity) -> pb.ReloadConfigResponse:
             outcome = await self._reloader.reload(
-                Origin(CALL, identity.name),
+                Origin(CALL, identity),
                 yaml=request.yaml,
                 expected=request.expected_digest,
                 dry_run=request.dry_run,
@@ -239,7 +239,7 @@ class AdminService(AdminServiceServicer):
         """Give a tenant another tier, or suspend it, in the name of whoever asks."""
 
         async def work(identity: Identity) -> pb.SetOverrideResponse:
-            made = await self._overriding.set(wish_of(request, time.time()), identity.name)
+            made = await self._overriding.set(wish_of(request, time.time()), identity)
             override = None
             if made.override is not None:
                 override = override_view(self._manager.roster, made.override, time.time())
@@ -268,7 +268,7 @@ class AdminService(AdminServiceServicer):
         """Undo an override before its end."""
 
         async def work(identity: Identity) -> pb.RemoveOverrideResponse:
-            changes = await self._overriding.remove(request.override_id, identity.name)
+            changes = await self._overriding.remove(request.override_id, identity)
             return pb.RemoveOverrideResponse(changes=changes)
 
         return await self._calls.administer(context, work)

@@ -24,13 +24,15 @@ def mistakes_view(mistakes: Iterable[ConfigError]) -> list[pb.ConfigMistake]:
 def plan_view(foresight: Foresight) -> pb.PlanConfigResponse:
     """What would change."""
     plan = foresight.plan
+    changes = [
+        pb.ConfigChange(kind=c.kind, subject=c.subject, text=c.text, live=c.live)
+        for c in plan.changes
+    ]
+    rest = foresight.lines[len(changes) :]
     return pb.PlanConfigResponse(
         digest=foresight.old.digest,
         new_digest=foresight.settings.digest,
-        changes=[
-            pb.ConfigChange(kind=c.kind, subject=c.subject, text=c.text, live=c.live)
-            for c in plan.changes
-        ],
+        changes=[*changes, *(pb.ConfigChange(text=text, live=True) for text in rest)],
         restarts=mistakes_view(plan.refusals),
     )
 

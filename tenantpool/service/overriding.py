@@ -16,6 +16,7 @@ from tenantpool.config.roster import Roster
 from tenantpool.errors import BadRequest, ConfigError, UnknownTenant
 from tenantpool.manager.journal import logger, report
 
+from .identity import Identity
 from .override_store import OverrideStore
 from .reload import END_OF_OVERRIDE, OVERRIDE, Origin, Reloader
 
@@ -74,20 +75,20 @@ class Overriding:
         self._alarm.ring()
         await self._companion.join()
 
-    async def set(self, wish: Wish, author: str) -> Made:
+    async def set(self, wish: Wish, author: Identity) -> Made:
         """Fulfil *wish*; an override of the same kind and tenant is replaced.
 
         Raises BadRequest and ConfigError; nothing has been changed then.
         """
         return await self._reloader.finish(self._set(wish, author))
 
-    async def remove(self, id_: str, author: str) -> tuple[str, ...]:
+    async def remove(self, id_: str, author: Identity) -> tuple[str, ...]:
         """Undo it; return what changed. Raises BadRequest if there is none of that id."""
         return await self._reloader.finish(self._remove(id_, Origin(OVERRIDE, author)))
 
     # -- inside --------------------------------------------------------------------------------
 
-    async def _set(self, wish: Wish, author: str) -> Made:
+    async def _set(self, wish: Wish, author: Identity) -> Made:
         async with self._reloader.turn() as roster:
             self._check(roster, wish)
             origin, old = Origin(OVERRIDE, author), roster.overrides
@@ -95,7 +96,7 @@ class Overriding:
                 suspension = old.suspension(wish.tenant)
                 assert suspension is not None
                 return Made(None, await self._apply(origin, old, old.remove(suspension.id)))
-            override = self._make(wish, author, old)
+            override = self._make(wish, author.name, old)
             return Made(override, await self._apply(origin, old, old.add(override)))
 
     async def _remove(self, id_: str, origin: Origin) -> tuple[str, ...]:
@@ -107,12 +108,12 @@ class Overriding:
     async def _apply(self, origin: Origin, old: Overrides, new: Overrides) -> tuple[str, ...]:
         await asyncio.to_thread(self._store.save, new)
         try:
-            plan = await self._reloader.apply(origin, overrides=new)
+            changes = await self._reloader.apply(origin, overrides=new)
         except BaseException:
             await asyncio.to_thread(self._store.save, old)
             raise
         self._alarm.ring()
-        return tuple(map(str, plan.changes))
+        return changes
 
     def _make(self, wish: Wish, author: str, others: Overrides) -> Override:
         id_ = secrets.token_hex(3)

@@ -10,17 +10,18 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager, suppress
 from typing import Final, NamedTuple, Protocol, TypeVar
 
 from tenantpool.config import Settings
 from tenantpool.config.overrides import Overrides
-from tenantpool.config.plan import Change, Plan
+from tenantpool.config.plan import Plan
 from tenantpool.config.roster import Roster
 from tenantpool.errors import ConfigConflict, ConfigError, ConfigErrors
 from tenantpool.manager.journal import report
 
+from .identity import Identity
 from .source import Source, mistakes_of
 
 T = TypeVar("T")
@@ -36,14 +37,19 @@ OVERRIDE: Final = "override"
 END_OF_OVERRIDE: Final = "end of override"
 
 _MOST_LINES = 1000
-"""Lines of the log for one change of the configuration."""
+"""Lines of the log for one configuration that is wrong."""
 
 
 class Origin(NamedTuple):
-    """Where a change comes from, and the identity behind it; empty: nobody is known by name."""
+    """Where a change comes from, and who is behind it; None: nobody is known."""
 
     source: str
-    author: str = ""
+    who: Identity | None = None
+
+    @property
+    def author(self) -> str:
+        """Who it is, by name; empty: nobody is known."""
+        return self.who.name if self.who is not None else ""
 
 
 class Outcome(NamedTuple):
@@ -68,6 +74,12 @@ class Foresight(NamedTuple):
     old: Roster
     settings: Settings
     plan: Plan
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """All of it in words."""
+        return (*self.plan.lines(), *self.warnings)
 
 
 class Manager(Protocol):
@@ -77,7 +89,9 @@ class Manager(Protocol):
     def roster(self) -> Roster:
         """What is in force."""
 
-    def plan(self, settings: Settings | None = None, *, overrides: Overrides | None = None) -> Plan:
+    async def plan(
+        self, settings: Settings | None = None, *, overrides: Overrides | None = None
+    ) -> Plan:
         """What ``apply`` would change. Raises ConfigError."""
 
     async def apply(
@@ -91,6 +105,9 @@ class Follower(Protocol):
 
     def check(self, settings: Settings) -> list[ConfigError]:
         """What it cannot follow without a restart."""
+
+    def warn(self, settings: Settings, caller: Identity | None) -> list[str]:
+        """What may come as a surprise: who would be locked out."""
 
     def adopt(self, settings: Settings) -> None:
         """Follow it from now on. Must not fail, nor block."""
@@ -143,12 +160,9 @@ class Reloader:
         with suppress(ConfigError):
             await self.reload(origin)
 
-    async def plan(self, yaml: str = "") -> Foresight:
-        """What the source, or *yaml* in its place, would change. Raises ConfigError."""
-        settings = await self.read(yaml)
-        plan = self._manager.plan(settings)
-        refusals = (*plan.refusals, *self._follower.check(settings))
-        return Foresight(self._manager.roster, settings, Plan(plan.changes, refusals))
+    async def plan(self, who: Identity, yaml: str = "") -> Foresight:
+        """What would change if *who* reloaded the source, or *yaml*. Raises ConfigError."""
+        return await self._foresee(who, await self.read(yaml))
 
     async def read(self, yaml: str = "") -> Settings:
         """What the source, or *yaml* in its place, says. Raises ConfigError if it is wrong."""
@@ -173,19 +187,22 @@ class Reloader:
         settings: Settings | None = None,
         *,
         overrides: Overrides | None = None,
-    ) -> Plan:
-        """Put those in force, in a ``turn``, and write down who changed what.
+    ) -> tuple[str, ...]:
+        """Put those in force, in a ``turn``, and write down who changed what; return the changes.
 
         None: that part stays as it is. Raises ConfigError: nothing has been changed then.
         """
-        before = self._manager.roster.digest
-        if settings is not None and (refusals := self._follower.check(settings)):
-            raise ConfigErrors(refusals)
+        before, warnings = self._manager.roster.digest, list[str]()
+        if settings is not None:
+            if refusals := self._follower.check(settings):
+                raise ConfigErrors(refusals)
+            warnings = self._follower.warn(settings, origin.who)
         plan = await self._manager.apply(settings, overrides=overrides)
         if settings is not None:
             self._follower.adopt(settings)
-        _write_down(plan.changes, origin, before, self._manager.roster.digest)
-        return plan
+        changes = (*plan.lines(), *warnings)
+        _write_down(changes, origin, before, self._manager.roster.digest)
+        return changes
 
     async def finish(self, work: Coroutine[object, object, T]) -> T:
         """Do *work* to its end, even if the caller is cancelled."""
@@ -213,19 +230,25 @@ class Reloader:
         old = self._manager.roster
         if settings.digest == old.digest:
             return Outcome(UNCHANGED, origin, time.time(), old.digest, old.digest)
-        plan = await self.apply(origin, settings)
-        changes = tuple(map(str, plan.changes))
+        changes = await self.apply(origin, settings)
         return Outcome(APPLIED, origin, time.time(), old.digest, settings.digest, changes)
 
+    async def _foresee(self, who: Identity | None, settings: Settings) -> Foresight:
+        plan = await self._manager.plan(settings)
+        refusals = (*plan.refusals, *self._follower.check(settings))
+        warnings = tuple(self._follower.warn(settings, who))
+        whole = Plan(plan.changes, refusals, plan.more)
+        return Foresight(self._manager.roster, settings, whole, warnings)
+
     async def _try(self, origin: Origin, yaml: str, expected: str) -> Outcome:
-        foresight = await self.plan(yaml)
+        settings = await self.read(yaml)
+        foresight = await self._foresee(origin.who, settings)
         _expect(foresight.old, expected)
         if foresight.plan.refusals:
             raise ConfigErrors(foresight.plan.refusals)
         before, after = foresight.old.digest, foresight.settings.digest
         result = UNCHANGED if before == after else APPLIED
-        changes = tuple(map(str, foresight.plan.changes))
-        return Outcome(result, origin, time.time(), before, after, changes)
+        return Outcome(result, origin, time.time(), before, after, foresight.lines)
 
     def _load(self, yaml: str) -> Settings:
         settings = self._source.parse(yaml) if yaml else self._source.read_again()
@@ -264,14 +287,19 @@ def _refusal(origin: Origin, digest: str, error: ConfigError) -> Outcome:
     return Outcome(REFUSED, origin, time.time(), digest, digest, mistakes=tuple(mistakes_of(error)))
 
 
-def _write_down(changes: tuple[Change, ...], origin: Origin, before: str, after: str) -> None:
+def _write_down(changes: Iterable[str], origin: Origin, before: str, after: str) -> None:
     """Who changed what, one line for each change."""
-    fields = {"who": origin.author, "source": origin.source, "before": before, "after": after}
-    for change in changes[:_MOST_LINES]:
-        report(logging.INFO, "configuration changed", what=change.text, **fields)
-    if len(changes) > _MOST_LINES:
-        what = f"{len(changes) - _MOST_LINES} more"
-        report(logging.INFO, "configuration changed", what=what, **fields)
+    who, source = origin.author, origin.source
+    for what in changes:
+        report(
+            logging.INFO,
+            "configuration changed",
+            what=what,
+            who=who,
+            source=source,
+            before=before,
+            after=after,
+        )
 
 
 def _note_error(task: asyncio.Task[object]) -> None:

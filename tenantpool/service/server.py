@@ -18,7 +18,8 @@ from .channel import NAME as CHANNEL_SOCKET
 from .channel import ChannelServer
 from .desk import Desk
 from .folder import Folder, default_folder
-from .identity import Guard
+from .identity import Guard, Identity
+from .lockout import lockouts
 from .override_store import OverrideStore, state_folder
 from .overriding import Overriding, in_force
 from .reload import FILE, Origin, Reloader
@@ -132,6 +133,11 @@ class Server:
             return []
         problem = "nobody but the service's own user is left, and grpc.sock is open to all"
         return [ConfigError("service.identities", f"{problem}: needs a restart")]
+
+    def warn(self, settings: Settings, caller: Identity | None) -> list[str]:
+        """Whom these would lock out."""
+        workers = (worker.identity for worker in self.desk.sessions.workers.values())
+        return list(lockouts(self.settings.service, settings.service, caller, workers))
 
     def adopt(self, settings: Settings) -> None:
         """Follow the section ``service`` of these from now on. Does not block."""

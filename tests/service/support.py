@@ -14,11 +14,18 @@ from google.rpc.error_details_pb2 import ErrorInfo
 from google.rpc.status_pb2 import Status
 
 from tenantpool.config import Settings
+from tenantpool.config.overrides import Overrides
+from tenantpool.config.plan import Plan, plan
+from tenantpool.config.roster import Roster
 from tenantpool.core.tenure import GRANTED
-from tenantpool.errors import TenantpoolError
+from tenantpool.errors import ConfigError, ConfigErrors, TenantpoolError
 from tenantpool.manager._async.manager import AsyncManager
 from tenantpool.service.identity import Guard, Identity
+from tenantpool.service.override_store import OverrideStore
+from tenantpool.service.overriding import Overriding
+from tenantpool.service.reload import Reloader
 from tenantpool.service.rpc_server import RpcServer
+from tenantpool.service.source import Source
 from tenantpool.service.tls import Certificates
 from tenantpool.status import from_status
 from tenantpool.v1.admin_service_pb2_grpc import AdminServiceStub
@@ -32,6 +39,36 @@ ADMIN_TOKEN = "a-token-of-the-admin"
 def settings(service: dict[str, Any] | None = None, **more: object) -> Settings:
     databases = {"main": {"conninfo": "host=/nowhere", "capacity": 5}}
     return Settings(databases=databases, service=service or {}, **more)
+
+
+class RosterManager(AsyncManager):
+    """Applies a roster by just taking it."""
+
+    def __init__(self, roster: Roster) -> None:
+        super().__init__(roster.settings)
+        self.roster = roster
+        self.error: ConfigError | None = None
+
+    async def plan(
+        self, settings: Settings | None = None, *, overrides: Overrides | None = None
+    ) -> Plan:
+        return plan(self.roster, self._changed(settings, overrides), self._seats)
+
+    async def apply(
+        self, settings: Settings | None = None, *, overrides: Overrides | None = None
+    ) -> Plan:
+        if self.error is not None:
+            raise self.error
+        found = await self.plan(settings, overrides=overrides)
+        if found.refusals:
+            raise ConfigErrors(found.refusals)
+        self.roster = self._changed(settings, overrides)
+        self.settings = self.roster.settings
+        return found
+
+    def _changed(self, settings: Settings | None, overrides: Overrides | None) -> Roster:
+        roster = self.roster if settings is None else self.roster.with_settings(settings)
+        return roster if overrides is None else roster.with_overrides(overrides)
 
 
 class FakeLoan:
@@ -96,6 +133,24 @@ async def _nothing() -> None:
     pass
 
 
+class Follower:
+    """The rest of a service, which follows everything but what ``refusals`` say."""
+
+    def __init__(self) -> None:
+        self.refusals: list[ConfigError] = []
+        self.warnings: list[str] = []
+        self.adopted: list[Settings] = []
+
+    def check(self, settings: Settings) -> list[ConfigError]:
+        return self.refusals
+
+    def warn(self, settings: Settings, caller: Identity | None) -> list[str]:
+        return self.warnings
+
+    def adopt(self, settings: Settings) -> None:
+        self.adopted.append(settings)
+
+
 class Service:
     """A server that runs, and stubs that talk to it."""
 
@@ -103,12 +158,17 @@ class Service:
         self.settings = made
         self.folder = folder
         self.desk = FakeDesk(made)
-        self.manager = AsyncManager(made)
+        self.manager = RosterManager(Roster(made))
+        self.follower = Follower()
+        self.reloader = Reloader(self.manager, Source(config), self.follower)
+        self.overriding = Overriding(self.reloader, OverrideStore(folder / "state", "test"))
         self.guard = Guard(made.service)
         tls = made.service.tls
         self.certificates = Certificates(tls) if tls is not None else None
         desk: Any = self.desk
-        self.rpc = RpcServer(desk, self.manager, self.guard, self.certificates, config)
+        self.rpc = RpcServer(
+            desk, self.manager, self.guard, self.reloader, self.overriding, self.certificates
+        )
 
     @property
     def unix(self) -> str:
@@ -122,9 +182,11 @@ class Service:
     async def running(self) -> AsyncIterator[Service]:
         async with self.manager:
             await self.rpc.start(self.settings.service.listen, 0, self.folder)
+            self.overriding.start()
             try:
                 yield self
             finally:
+                await self.overriding.stop()
                 await self.rpc.stop()
 
 
