@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from tenantpool.config.overrides import Overrides
@@ -28,11 +30,13 @@ def state_folder(rules: Service) -> Path | None:
 class OverrideStore:
     """A JSON file in *folder*, which is made when there is something to keep; None: keeps nothing.
 
-    *name* is the service's, as several may share a folder. Everything here blocks.
+    *name* is the service's, as several may share a folder. The file belongs to one service, from
+    ``claim`` (if there is one) or the first ``save`` to ``release``. Everything here blocks.
     """
 
     def __init__(self, folder: Path | None, name: str) -> None:
         self.path = folder / f"{name}.overrides.json" if folder is not None else None
+        self._lock = -1
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.path or 'in memory only'}>"
@@ -54,11 +58,19 @@ class OverrideStore:
                 "repair it, or move it away to go on without them",
             ) from None
 
+    def claim(self) -> None:
+        """Keep other services away from what is there. Raises ConfigError if one has it."""
+        if self.path is not None and self.path.exists():
+            with suppress(OSError):  # where nothing can be written, nobody else writes
+                self._claim(self.path)
+
     def save(self, overrides: Overrides) -> None:
         """Keep exactly these. A crash leaves these or those before. Raises ConfigError."""
         if self.path is None:
             return
         try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._claim(self.path)
             self._replace(self.path, overrides.to_json().encode())
         except OSError as error:
             raise ConfigError(
@@ -67,8 +79,29 @@ class OverrideStore:
                 "name another folder",
             ) from None
 
+    def release(self) -> None:
+        """Let another service have the file. A second time does nothing."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def _claim(self, path: Path) -> None:
+        """Raises ConfigError if another service has it, and OSError."""
+        if self._lock >= 0:
+            return
+        lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            raise ConfigError(
+                str(path),
+                "belongs to another service that runs",
+                "give one of them another service.name or service.state",
+            ) from None
+        self._lock = lock
+
     def _replace(self, path: Path, text: bytes) -> None:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         new = path.with_suffix(".new")
         with open(new, "wb", opener=_private) as file:
             file.write(text)

@@ -6,13 +6,14 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from tenantpool.concurrency import AsyncAlarm, AsyncCompanion
 from tenantpool.config.explain import did_you_mean
 from tenantpool.config.overrides import Override, Overrides
 from tenantpool.config.roster import Roster
+from tenantpool.config.settings import Settings
 from tenantpool.errors import BadRequest, ConfigError, UnknownTenant
 from tenantpool.manager.journal import logger, report
 
@@ -179,6 +180,13 @@ class Overriding:
 def in_force(overrides: Overrides, now: float) -> Overrides:
     """*overrides* without those that have ended."""
     return overrides.remove(*(override.id for override in overrides.expired(now)))
+
+
+def without_effect(overrides: Overrides, settings: Settings) -> Iterator[str]:
+    """Those that name a tier that is not in *settings*, in words."""
+    for override in overrides.values():
+        if override.tier is not None and override.tier not in settings.tiers:
+            yield f"{override.tenant}: {override} does nothing, there is no tier {override.tier}"
 
 
 def without(roster: Roster, override: Override) -> str:

@@ -11,7 +11,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Final, NamedTuple, Protocol, TypeVar
 
 from tenantpool.config import Settings
@@ -19,7 +19,7 @@ from tenantpool.config.overrides import Overrides
 from tenantpool.config.plan import Plan
 from tenantpool.config.roster import Roster
 from tenantpool.errors import ConfigConflict, ConfigError, ConfigErrors
-from tenantpool.manager.journal import report
+from tenantpool.manager.journal import logger, report
 
 from .identity import Identity
 from .source import Source, mistakes_of
@@ -156,9 +156,13 @@ class Reloader:
         return await self.finish(self._reload(origin, yaml, expected))
 
     async def reload_and_log(self, origin: Origin) -> None:
-        """The same for those to whom nobody listens: a refusal is in the log only."""
-        with suppress(ConfigError):
+        """The same for those to whom nobody listens: what is wrong is in the log only."""
+        try:
             await self.reload(origin)
+        except ConfigError:
+            return  # it is there already
+        except Exception:
+            logger.exception("the configuration could not be changed")
 
     async def plan(self, who: Identity, yaml: str = "") -> Foresight:
         """What would change if *who* reloaded the source, or *yaml*. Raises ConfigError."""

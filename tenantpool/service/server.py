@@ -21,7 +21,7 @@ from .folder import Folder, default_folder
 from .identity import Guard, Identity
 from .lockout import lockouts
 from .override_store import OverrideStore, state_folder
-from .overriding import Overriding, in_force
+from .overriding import Overriding, in_force, without_effect
 from .reload import FILE, Origin, Reloader
 from .rpc_server import RpcServer
 from .source import Source
@@ -42,8 +42,8 @@ class Server:
         """Check what can be checked. Raises ConfigError; nothing is opened."""
         rules = settings.service
         self.guard = Guard(rules)
-        store = OverrideStore(state_folder(rules), rules.name)
-        roster = Roster(settings, overrides=in_force(store.load(), time.time()))
+        self._store = OverrideStore(state_folder(rules), rules.name)
+        roster = Roster(settings, overrides=in_force(self._store.load(), time.time()))
         self.manager = AsyncManager(roster, mark=f"tenantpool/{rules.name}")
         self.desk = Desk(self.manager, rules)
         certificates = Certificates(rules.tls) if rules.tls is not None else None
@@ -51,7 +51,7 @@ class Server:
         self.folder = Folder(Path(path)) if path is not None else None
         self.source = source if source is not None else Source()
         self.reloader = Reloader(self.manager, self.source, follower=self)
-        self.overriding = Overriding(self.reloader, store)
+        self.overriding = Overriding(self.reloader, self._store)
         self.rpc = RpcServer(
             self.desk, self.manager, self.guard, self.reloader, self.overriding, certificates
         )
@@ -80,6 +80,7 @@ class Server:
         try:
             if self.folder is not None:
                 self.folder.claim()
+            self._store.claim()
             await self.manager.open()
             self.desk.start()
             await self._listen()
@@ -109,6 +110,7 @@ class Server:
         await self.gateway.close()
         await self.rpc.stop()
         await self.manager.close(0.0)
+        self._store.release()
         if self.folder is not None:
             self.folder.release()
         return late
@@ -135,9 +137,10 @@ class Server:
         return [ConfigError("service.identities", f"{problem}: needs a restart")]
 
     def warn(self, settings: Settings, caller: Identity | None) -> list[str]:
-        """Whom these would lock out."""
+        """Whom these would lock out, and which overrides would have no effect any more."""
         workers = (worker.identity for worker in self.desk.sessions.workers.values())
-        return list(lockouts(self.settings.service, settings.service, caller, workers))
+        locked_out = lockouts(self.settings.service, settings.service, caller, workers)
+        return [*locked_out, *without_effect(self.manager.roster.overrides, settings)]
 
     def adopt(self, settings: Settings) -> None:
         """Follow the section ``service`` of these from now on. Does not block."""

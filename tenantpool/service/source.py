@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from tenantpool.config import Settings
 from tenantpool.errors import ConfigError, ConfigErrors
@@ -15,7 +16,7 @@ class Source:
     """A file and a secrets folder, both may be None, and the environment; *more* beats all."""
 
     def __init__(
-        self, config: Path | None = None, secrets_dir: Path | None = None, **more: object
+        self, config: Path | None = None, secrets_dir: Path | None = None, **more: Any
     ) -> None:
         self.config = config
         self.secrets_dir = secrets_dir

@@ -41,7 +41,7 @@ class GetTenantResponse(_message.Message):
     def __init__(self, tenant: _Optional[_Union[Tenant, _Mapping]] = ...) -> None: ...
 
 class Tenant(_message.Message):
-    __slots__ = ("name", "tier", "database", "pool", "cap", "weight", "guarantee", "in_use", "waiting", "leases", "refused", "breaker", "draining")
+    __slots__ = ("name", "tier", "database", "pool", "cap", "weight", "guarantee", "in_use", "waiting", "leases", "refused", "breaker", "draining", "suspended")
     class RefusedEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -62,6 +62,7 @@ class Tenant(_message.Message):
     REFUSED_FIELD_NUMBER: _ClassVar[int]
     BREAKER_FIELD_NUMBER: _ClassVar[int]
     DRAINING_FIELD_NUMBER: _ClassVar[int]
+    SUSPENDED_FIELD_NUMBER: _ClassVar[int]
     name: str
     tier: str
     database: str
@@ -75,7 +76,8 @@ class Tenant(_message.Message):
     refused: _containers.ScalarMap[str, int]
     breaker: str
     draining: bool
-    def __init__(self, name: _Optional[str] = ..., tier: _Optional[str] = ..., database: _Optional[str] = ..., pool: _Optional[str] = ..., cap: _Optional[int] = ..., weight: _Optional[float] = ..., guarantee: _Optional[int] = ..., in_use: _Optional[int] = ..., waiting: _Optional[int] = ..., leases: _Optional[int] = ..., refused: _Optional[_Mapping[str, int]] = ..., breaker: _Optional[str] = ..., draining: bool = ...) -> None: ...
+    suspended: str
+    def __init__(self, name: _Optional[str] = ..., tier: _Optional[str] = ..., database: _Optional[str] = ..., pool: _Optional[str] = ..., cap: _Optional[int] = ..., weight: _Optional[float] = ..., guarantee: _Optional[int] = ..., in_use: _Optional[int] = ..., waiting: _Optional[int] = ..., leases: _Optional[int] = ..., refused: _Optional[_Mapping[str, int]] = ..., breaker: _Optional[str] = ..., draining: bool = ..., suspended: _Optional[str] = ...) -> None: ...
 
 class ListDatabasesRequest(_message.Message):
     __slots__ = ()

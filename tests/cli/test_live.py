@@ -183,7 +183,8 @@ def test_a_mistake_is_explained(serve: Serve) -> None:
 @on_latest
 def test_a_token_that_is_taken_out_ends_its_sessions(serve: Serve) -> None:
     worker = {"tokens": ["a-token-of-the-worker", "another-of-the-worker"], "tenants": ["*"]}
-    ops = {"token": "a-token-of-the-operator", "administer": True}
+    token = "a-token-of-the-operator"
+    ops = {"token": token, "administer": True}
     service = serve(identities={"worker": worker, "ops": ops}, drain_grace=0.2)
     with (
         LeaseClient(service.target, token=worker["tokens"][0]) as old,
@@ -199,7 +200,7 @@ def test_a_token_that_is_taken_out_ends_its_sessions(serve: Serve) -> None:
             old.acquire("acme")
         old.release(held)
         assert works(kept)
-    by_ops = service.run("overrides", TENANTPOOL_TOKEN=ops["token"])
+    by_ops = service.run("overrides", TENANTPOOL_TOKEN=token)
     assert (by_ops.stdout, by_ops.stderr) == ("no overrides\n", "")
     assert service.run("overrides").returncode == 1
     assert service.stop() == 0

@@ -161,7 +161,8 @@ class Service:
         self.manager = RosterManager(Roster(made))
         self.follower = Follower()
         self.reloader = Reloader(self.manager, Source(config), self.follower)
-        self.overriding = Overriding(self.reloader, OverrideStore(folder / "state", "test"))
+        self.store = OverrideStore(folder / "state", "test")
+        self.overriding = Overriding(self.reloader, self.store)
         self.guard = Guard(made.service)
         tls = made.service.tls
         self.certificates = Certificates(tls) if tls is not None else None
@@ -188,6 +189,7 @@ class Service:
             finally:
                 await self.overriding.stop()
                 await self.rpc.stop()
+                self.store.release()
 
 
 @asynccontextmanager

@@ -15,6 +15,7 @@ from tenantpool.service.desk import Desk
 from tenantpool.service.identity import Identity
 from tenantpool.service.loan import seconds
 from tenantpool.service.worker import Worker
+from tenantpool.v1.lease_pb2 import DELIVERY_GATEWAY
 from tests.service.desks import (
     ME,
     OTHER,
@@ -94,7 +95,7 @@ async def test_what_a_revoked_session_keeps_is_cut_after_the_grace(
     loan = await desk.acquire(worker, wanted())
     pid = loan.connected.pid
     desk.used(loan)
-    loan.delivery = 1
+    loan.delivery = DELIVERY_GATEWAY
     adopt(desk, drain_grace=0.05)
     await wait_until_async(lambda: line.errors, what="the cut")
     assert [ended.lease_id for ended in ear.of("ended")] == [loan.lease_id]

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tenantpool.config.overrides import Overrides
+from tenantpool.config.overrides import Override, Overrides
 from tenantpool.config.roster import Roster
 from tenantpool.errors import BadRequest, ConfigError
 from tenantpool.service.identity import Identity
 from tenantpool.service.override_store import OverrideStore
-from tenantpool.service.overriding import Overriding, Wish, in_force, without
+from tenantpool.service.overriding import Overriding, Wish, in_force, without, without_effect
 from tenantpool.service.reload import Reloader
 from tenantpool.service.source import Source
 from tests.support.wait import wait_until_async
@@ -54,8 +55,10 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
-    return House(tmp_path)
+def house(tmp_path: Path) -> Iterator[House]:
+    house = House(tmp_path)
+    yield house
+    house.store.release()
 
 
 async def test_what_was_said_is_on_disk(house: House, tmp_path: Path) -> None:
@@ -98,8 +101,7 @@ async def test_it_is_undone_at_its_time_and_that_is_written_down(
     assert fields["what"].startswith("acme: enterprise → pro")
 
 
-async def test_its_end_comes_by_itself(tmp_path: Path) -> None:
-    house = House(tmp_path)
+async def test_its_end_comes_by_itself(house: House) -> None:
     overriding = Overriding(house.reloader, house.store)  # with the real clock
     overriding.start()
     try:
@@ -179,3 +181,10 @@ async def test_a_reason_is_one_line(house: House) -> None:
     await house.overriding.set(Wish("acme", "basic", None, None, "two\nlines  of it"), OPS)
     (override,) = house.manager.roster.overrides.values()
     assert override.reason == "two lines of it"
+
+
+async def test_one_whose_tier_is_gone_is_named(house: House) -> None:
+    overrides = Overrides([Override("acme", "gold", None, None, "ops", "launch", 1e9, "abc123")])
+    assert list(without_effect(overrides, house.manager.settings)) == [
+        "acme: override abc123 by ops: launch does nothing, there is no tier gold"
+    ]

@@ -223,20 +223,24 @@ async def test_secrets_and_what_beats_the_file_are_read_again(
 # -- who is locked out -------------------------------------------------------------------------
 
 
-def identities(**rules: dict[str, object]) -> Settings:
+Rule = dict[str, object]
+
+
+def identities(**rules: Rule) -> Settings:
     return settings({"identities": rules})
 
 
 def test_a_plan_says_who_is_locked_out() -> None:
-    ops = {"token": "a-token-of-the-operator", "administer": True}
-    worker = {"tokens": ["a-token-of-the-worker", "another-of-the-worker"], "tenants": ["*"]}
+    ops: Rule = {"token": "a-token-of-the-operator", "administer": True}
+    tokens = ["a-token-of-the-worker", "another-of-the-worker"]
+    worker: Rule = {"tokens": tokens, "tenants": ["*"]}
     old = identities(ops=ops, worker=worker).service
     guard = Guard(old)
     caller = guard.on_unix(None, "a-token-of-the-operator")
-    first, second = (guard.on_unix(None, token) for token in worker["tokens"])
+    first, second = (guard.on_unix(None, token) for token in tokens)
     workers = [first, first, second]
 
-    def said(**rules: dict[str, object]) -> list[str]:
+    def said(**rules: Rule) -> list[str]:
         return list(lockouts(old, identities(**rules).service, caller, workers))
 
     assert said(ops=ops, worker=worker) == []
