@@ -15,6 +15,7 @@ from tenantpool.errors import UnknownTenant
 
 if TYPE_CHECKING:
     from tenantpool.config.catalog import Catalog
+    from tenantpool.config.models import Database
     from tenantpool.config.settings import Settings
 
 SUSPENDED = "the configuration says so"
@@ -87,6 +88,11 @@ class Resolver:
             connect_timeout=database.connect_timeout,
             startup=pool.startup,
         )
+
+    def logins(self, database: str) -> tuple[Database, dict[str | None, str]]:
+        """All that the parameters of connections to *database* depend on, besides the pool."""
+        passwords = {user: said for (at, user), said in self._passwords.items() if at == database}
+        return self._settings.databases[database], passwords
 
     def _unlisted(self, name: str) -> Tenant:
         """The tenant as the template makes it."""

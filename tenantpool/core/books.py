@@ -86,7 +86,8 @@ class Books:
         if tenant is None:
             pool = self._pool(now, key, pool_name or name, limits)
             tenant = self.tenants[name] = Tenant(name, pool, limits, session, now)
-            tenant.reckon(closing=self.closing)
+            if self.closing:
+                tenant.reckon(closing=True)
             pool.attach(tenant)
         return tenant
 
@@ -166,8 +167,7 @@ class Books:
         self.leaving += 1
         if (renewal := slot.pool.renewal) is not None:
             renewal.old.pop(slot, None)
-            if not renewal.old:
-                slot.pool.renewal = None
+            renewal.end_if_done(slot.pool)
         if heir is not None:
             slot.heir = heir
             self.connecting += 1

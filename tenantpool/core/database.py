@@ -184,6 +184,8 @@ class Database(Moves):
     def closed(self, now: float, slot: Slot) -> Actions:
         """A connection's backend is gone: its slot is free."""
         self._closed(now, slot)
+        if slot.pool.renewal is not None:
+            self._renewing[slot.pool] = None
         self._give_up(now, slot.pool)
         self._dispatch(now)
         return self._flush()

@@ -39,8 +39,9 @@ class Moves(Operations):
         if pool is not former:
             self._unbind(tenant, [s for s in former.slots if s.state == OPENING])
             pool.attach(tenant)
+            was_used = former.live > 0
             self._vacate(now, former, tenant)
-            self._settle_in(now, tenant, len(tenant.queue))
+            self._settle_in(now, tenant, len(tenant.queue), warm=was_used)
         return self._flush()
 
     def leave(self, now: float, tenant: Tenant) -> tuple[list[Request], Actions]:
@@ -81,7 +82,7 @@ class Moves(Operations):
             self._join_queue(request)
         if tenant.stopped or self.closing:
             self._refuse_all(now, tenant, explain.stopped)
-        self._settle_in(now, tenant, len(coming))
+        self._settle_in(now, tenant, len(coming), warm=bool(coming or abroad))
         return self._flush()
 
     def came_home(self, now: float, tenant: Tenant) -> Actions:
@@ -114,16 +115,16 @@ class Moves(Operations):
             self._evict_idle(pool)
         self._forget_pool(now, pool)
 
-    def _settle_in(self, now: float, tenant: Tenant, waiters: int) -> None:
-        """*tenant* has come to its pool with so many *waiters*."""
+    def _settle_in(self, now: float, tenant: Tenant, waiters: int, *, warm: bool) -> None:
+        """*tenant* has come to its pool with so many *waiters*; *warm* it if it is in use."""
         pool = tenant.pool
         pool.last_used = tenant.last_used = now
         for _ in range(waiters):
             pool.demand.note(now)
         self._rank(tenant)
-        self._want_warm(pool)
+        if warm:
+            self._want_warm(pool)
         self._make_up(now, tenant)
-        self._give_up(now, pool)
 
     def _send_on(self, request: Request) -> Actions:
         """*request* is for a tenant that has left."""

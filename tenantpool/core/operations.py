@@ -70,7 +70,6 @@ class Operations(Shrinks):
         tenant = self._living(tenant)
         before, tenant.suspended = tenant.ceiling, ""
         self._reckon(tenant)
-        self._want_warm(tenant.pool)
         self._adjust(now, tenant, before, "")
         return self._flush()
 
@@ -93,7 +92,6 @@ class Operations(Shrinks):
             return ()  # these are the limits that it will be remembered by
         tenant.pool.update(tenant)
         tenant.pool.breaker.adopt(limits.breaker)
-        self._want_warm(tenant.pool)
         self._adjust(now, tenant, before, f"tier {limits.tier} allows {limits.ceiling} connections")
         return self._flush()
 
@@ -176,6 +174,8 @@ class Operations(Shrinks):
         pool = tenant.pool
         for slot in list(pool.idle)[: max(0, pool.live - pool.ceiling)]:
             self._close(slot)
+        if pool.live:
+            self._want_warm(pool)
         self._rank(tenant)
         self._make_up(now, tenant)
 

@@ -11,8 +11,12 @@ A connection that somebody waits for is not given up before a connect may begin 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from .slot import Slot
+
+if TYPE_CHECKING:
+    from .pool import Pool
 
 
 class Renewal:
@@ -27,6 +31,11 @@ class Renewal:
         """New connections that are being opened."""
         self.owed = 0
         """New connections for which none of before has been closed; -1: one was, ahead."""
+
+    def end_if_done(self, pool: Pool) -> None:
+        """The renewal of *pool* is over when all of before have gone, and none is missing."""
+        if not self.old and self.owed >= 0:
+            pool.renewal = None
 
     def __repr__(self) -> str:
         return f"<Renewal {len(self.old)} left, {self.opening} opening>"

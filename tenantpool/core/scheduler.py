@@ -94,6 +94,7 @@ class Scheduler(Books):
                 break
             self._serve(now, slot, tenant)
         self._dispatch(now)
+        self._give_up(now, tenant.pool)
 
     def _has_to_go(self, now: float, slot: Slot) -> bool:
         """Whether a connection that is there to be lent must be closed instead."""
@@ -240,13 +241,14 @@ class Scheduler(Books):
                     self._open(now, next(iter(pool.tenants)))
                 else:
                     self._retire_idle(pool, ahead=True)
-            self._renewing.pop(pool, None)
+            del self._renewing[pool]
 
-    def _wants_new(self, pool: Pool) -> bool:
+    def _wants_new(self, pool: Pool, *, ahead: bool = False) -> bool:
+        """Whether a new connection is to be opened, or one of before closed *ahead* of it."""
         renewal = pool.renewal
         return (
             renewal is not None
-            and renewal.owed <= 0
+            and renewal.owed in ((0,) if ahead else (0, -1))
             and not renewal.opening
             and not pool.draining
             and not self.closing
@@ -268,20 +270,21 @@ class Scheduler(Books):
         pool, renewal = slot.pool, slot.pool.renewal
         if renewal is None or slot not in renewal.old:
             return False
-        is_next = renewal.owed > 0 or (
-            renewal.owed == 0 and not renewal.opening and self.used >= self.limits.capacity
-        )
-        if is_next and (not pool.ranking or self._may_connect(now, pool)):
-            renewal.owed -= 1
-            return True
+        if renewal.owed > 0:
+            goes = not pool.ranking or self._may_connect(now, pool)
+        else:
+            is_full = self.used >= self.limits.capacity
+            goes = is_full and self._wants_new(pool, ahead=True) and self._may_connect(now, pool)
+        renewal.owed -= goes
         self._renewing[pool] = None
-        return False
+        return goes
 
     def _renewed(self, pool: Pool, slot: Slot) -> None:
         """*slot* has been opened: if its pool is being renewed, one of before may close."""
         renewal = pool.renewal
         if renewal is not None and slot not in renewal.old:
             renewal.owed += 1
+            renewal.end_if_done(pool)
             self._retire_idle(pool)
             self._renewing[pool] = None
 
