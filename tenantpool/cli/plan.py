@@ -62,7 +62,7 @@ def plan(
 ) -> None:
     """Show what a configuration would change, and change nothing.
 
-    Against a running service it also says how many leases would have to come back, and who would
+    Against a running service it also says how many connections would have to go, and who would
     have been refused in the last hour. Secrets and the environment are those of the service.
     """
     if against is None:
@@ -152,7 +152,7 @@ def _show_impacts(impacts: Iterable[Any]) -> None:
     rows = [
         (
             impact.tenant or f"(all of {impact.database})",
-            impact.leases_above,
+            impact.above,
             impact.requests,
             impact.over_cap,
             impact.over_queue,
@@ -161,7 +161,7 @@ def _show_impacts(impacts: Iterable[Any]) -> None:
         for impact in impacts
     ]
     typer.echo("\nunder the new limits, counted over the last hour:")
-    heads = ("Tenant", "Leases to go", "Requests", "Waiting for cap", "Queue full", "Over rate")
+    heads = ("Tenant", "To go", "Requests", "Waiting for cap", "Queue full", "Over rate")
     print_table(heads, rows)
 
 

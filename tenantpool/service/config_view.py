@@ -9,6 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from tenantpool.config.overrides import Override
 from tenantpool.config.roster import Roster
 from tenantpool.errors import BadRequest, ConfigError
+from tenantpool.manager.foresight import Impact
 from tenantpool.v1 import admin_service_pb2 as pb
 
 from .loan import seconds
@@ -34,6 +35,7 @@ def plan_view(foresight: Foresight) -> pb.PlanConfigResponse:
         new_digest=foresight.settings.digest,
         changes=[*changes, *(pb.ConfigChange(text=text, live=True) for text in rest)],
         restarts=mistakes_view(plan.refusals),
+        impacts=map(_impact_view, foresight.impacts),
     )
 
 
@@ -82,6 +84,19 @@ def wish_of(request: pb.SetOverrideRequest, now: float) -> Wish:
         suspended=request.suspended if kind == "suspended" else None,
         until=_end(request, now),
         reason=request.reason,
+    )
+
+
+def _impact_view(impact: Impact) -> pb.Impact:
+    foreseen = impact.foreseen
+    return pb.Impact(
+        tenant=impact.tenant,
+        database=impact.database,
+        above=impact.above,
+        requests=foreseen.requests,
+        over_cap=foreseen.over_cap,
+        over_queue=foreseen.over_queue,
+        over_rate=foreseen.over_rate,
     )
 
 

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, NamedTuple, Protocol, TypeVar
 
@@ -19,6 +19,7 @@ from tenantpool.config.overrides import Overrides
 from tenantpool.config.plan import Plan
 from tenantpool.config.roster import Roster
 from tenantpool.errors import ConfigConflict, ConfigError, ConfigErrors
+from tenantpool.manager.foresight import Impact
 from tenantpool.manager.journal import logger, report
 
 from .identity import Identity
@@ -74,7 +75,8 @@ class Foresight(NamedTuple):
     old: Roster
     settings: Settings
     plan: Plan
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[str, ...]
+    impacts: tuple[Impact, ...] = ()
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -94,10 +96,17 @@ class Manager(Protocol):
     ) -> Plan:
         """What ``apply`` would change. Raises ConfigError."""
 
+    async def foresee(self, settings: Settings) -> Sequence[Impact]:
+        """Whom these would hit."""
+
     async def apply(
-        self, settings: Settings | None = None, *, overrides: Overrides | None = None
+        self,
+        settings: Settings | None = None,
+        *,
+        overrides: Overrides | None = None,
+        by: Mapping[str, object] | None = None,
     ) -> Plan:
-        """Put it in force, as a whole or not at all. Raises ConfigError."""
+        """Put it in force, as a whole or not at all, and log it with *by*. Raises ConfigError."""
 
 
 class Follower(Protocol):
@@ -166,7 +175,9 @@ class Reloader:
 
     async def plan(self, who: Identity, yaml: str = "") -> Foresight:
         """What would change if *who* reloaded the source, or *yaml*. Raises ConfigError."""
-        return await self._foresee(who, await self.read(yaml))
+        settings = await self.read(yaml)
+        foresight = await self._foresee(who, settings)
+        return foresight._replace(impacts=tuple(await self._manager.foresee(settings)))
 
     async def read(self, yaml: str = "") -> Settings:
         """What the source, or *yaml* in its place, says. Raises ConfigError if it is wrong."""
@@ -197,16 +208,18 @@ class Reloader:
         None: that part stays as it is. Raises ConfigError: nothing has been changed then.
         """
         before, warnings = self._manager.roster.digest, list[str]()
+        by = {"who": origin.author, "source": origin.source, "before": before, "after": before}
         if settings is not None:
             if refusals := self._follower.check(settings):
                 raise ConfigErrors(refusals)
             warnings = self._follower.warn(settings, origin.who)
-        plan = await self._manager.apply(settings, overrides=overrides)
+            by["after"] = settings.digest
+        plan = await self._manager.apply(settings, overrides=overrides, by=by)
         if settings is not None:
             self._follower.adopt(settings)
-        changes = (*plan.lines(), *warnings)
-        _write_down(changes, origin, before, self._manager.roster.digest)
-        return changes
+        for what in warnings:
+            report(logging.WARNING, "configuration changed", what=what, **by)
+        return (*plan.lines(), *warnings)
 
     async def finish(self, work: Coroutine[object, object, T]) -> T:
         """Do *work* to its end, even if the caller is cancelled."""
@@ -289,21 +302,6 @@ def _expect(roster: Roster, digest: str) -> None:
 
 def _refusal(origin: Origin, digest: str, error: ConfigError) -> Outcome:
     return Outcome(REFUSED, origin, time.time(), digest, digest, mistakes=tuple(mistakes_of(error)))
-
-
-def _write_down(changes: Iterable[str], origin: Origin, before: str, after: str) -> None:
-    """Who changed what, one line for each change."""
-    who, source = origin.author, origin.source
-    for what in changes:
-        report(
-            logging.INFO,
-            "configuration changed",
-            what=what,
-            who=who,
-            source=source,
-            before=before,
-            after=after,
-        )
 
 
 def _note_error(task: asyncio.Task[object]) -> None:

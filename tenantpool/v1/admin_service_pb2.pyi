@@ -245,22 +245,22 @@ class ConfigChange(_message.Message):
     def __init__(self, kind: _Optional[str] = ..., subject: _Optional[str] = ..., text: _Optional[str] = ..., live: bool = ...) -> None: ...
 
 class Impact(_message.Message):
-    __slots__ = ("tenant", "database", "leases_above", "requests", "over_cap", "over_queue", "over_rate")
+    __slots__ = ("tenant", "database", "above", "requests", "over_cap", "over_queue", "over_rate")
     TENANT_FIELD_NUMBER: _ClassVar[int]
     DATABASE_FIELD_NUMBER: _ClassVar[int]
-    LEASES_ABOVE_FIELD_NUMBER: _ClassVar[int]
+    ABOVE_FIELD_NUMBER: _ClassVar[int]
     REQUESTS_FIELD_NUMBER: _ClassVar[int]
     OVER_CAP_FIELD_NUMBER: _ClassVar[int]
     OVER_QUEUE_FIELD_NUMBER: _ClassVar[int]
     OVER_RATE_FIELD_NUMBER: _ClassVar[int]
     tenant: str
     database: str
-    leases_above: int
+    above: int
     requests: int
     over_cap: int
     over_queue: int
     over_rate: int
-    def __init__(self, tenant: _Optional[str] = ..., database: _Optional[str] = ..., leases_above: _Optional[int] = ..., requests: _Optional[int] = ..., over_cap: _Optional[int] = ..., over_queue: _Optional[int] = ..., over_rate: _Optional[int] = ...) -> None: ...
+    def __init__(self, tenant: _Optional[str] = ..., database: _Optional[str] = ..., above: _Optional[int] = ..., requests: _Optional[int] = ..., over_cap: _Optional[int] = ..., over_queue: _Optional[int] = ..., over_rate: _Optional[int] = ...) -> None: ...
 
 class ReloadConfigRequest(_message.Message):
     __slots__ = ("expected_digest", "dry_run", "yaml")

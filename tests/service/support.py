@@ -14,11 +14,8 @@ from google.rpc.error_details_pb2 import ErrorInfo
 from google.rpc.status_pb2 import Status
 
 from tenantpool.config import Settings
-from tenantpool.config.overrides import Overrides
-from tenantpool.config.plan import Plan, plan
-from tenantpool.config.roster import Roster
 from tenantpool.core.tenure import GRANTED
-from tenantpool.errors import ConfigError, ConfigErrors, TenantpoolError
+from tenantpool.errors import ConfigError, TenantpoolError
 from tenantpool.manager._async.manager import AsyncManager
 from tenantpool.service.identity import Guard, Identity
 from tenantpool.service.override_store import OverrideStore
@@ -39,36 +36,6 @@ ADMIN_TOKEN = "a-token-of-the-admin"
 def settings(service: dict[str, Any] | None = None, **more: object) -> Settings:
     databases = {"main": {"conninfo": "host=/nowhere", "capacity": 5}}
     return Settings(databases=databases, service=service or {}, **more)
-
-
-class RosterManager(AsyncManager):
-    """Applies a roster by just taking it."""
-
-    def __init__(self, roster: Roster) -> None:
-        super().__init__(roster.settings)
-        self.roster = roster
-        self.error: ConfigError | None = None
-
-    async def plan(
-        self, settings: Settings | None = None, *, overrides: Overrides | None = None
-    ) -> Plan:
-        return plan(self.roster, self._changed(settings, overrides), self._seats)
-
-    async def apply(
-        self, settings: Settings | None = None, *, overrides: Overrides | None = None
-    ) -> Plan:
-        if self.error is not None:
-            raise self.error
-        found = await self.plan(settings, overrides=overrides)
-        if found.refusals:
-            raise ConfigErrors(found.refusals)
-        self.roster = self._changed(settings, overrides)
-        self.settings = self.roster.settings
-        return found
-
-    def _changed(self, settings: Settings | None, overrides: Overrides | None) -> Roster:
-        roster = self.roster if settings is None else self.roster.with_settings(settings)
-        return roster if overrides is None else roster.with_overrides(overrides)
 
 
 class FakeLoan:
@@ -158,7 +125,7 @@ class Service:
         self.settings = made
         self.folder = folder
         self.desk = FakeDesk(made)
-        self.manager = RosterManager(Roster(made))
+        self.manager = AsyncManager(made)
         self.follower = Follower()
         self.reloader = Reloader(self.manager, Source(config), self.follower)
         self.store = OverrideStore(folder / "state", "test")

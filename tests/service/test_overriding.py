@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from tenantpool.config.overrides import Override, Overrides
 from tenantpool.config.roster import Roster
 from tenantpool.errors import BadRequest, ConfigError
+from tenantpool.manager._async.manager import AsyncManager
 from tenantpool.service.identity import Identity
 from tenantpool.service.override_store import OverrideStore
 from tenantpool.service.overriding import Overriding, Wish, in_force, without, without_effect
@@ -19,7 +22,7 @@ from tenantpool.service.reload import Reloader
 from tenantpool.service.source import Source
 from tests.support.wait import wait_until_async
 
-from .support import Follower, RosterManager, settings
+from .support import Follower, settings
 
 OPS = Identity("ops", may_administer=True)
 TENANTS = {"acme": {"tier": "pro"}, "lazy": {"suspended": True}}
@@ -32,7 +35,7 @@ class House:
         self.now = 1e9
         self.store = OverrideStore(folder, "test")
         roster = Roster(settings(tenants=TENANTS), overrides=self.store.load())
-        self.manager = RosterManager(roster)
+        self.manager = AsyncManager(roster)
         self.reloader = Reloader(self.manager, Source(), Follower())
         self.overriding = Overriding(self.reloader, self.store, lambda: self.now)
 
@@ -55,10 +58,23 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+async def house(tmp_path: Path) -> AsyncIterator[House]:
     house = House(tmp_path)
-    yield house
+    async with house.manager:
+        yield house
     house.store.release()
+
+
+@contextmanager
+def refused(manager: AsyncManager) -> Iterator[None]:
+    """The manager refuses every change inside the block."""
+
+    async def refuse(*_: object, **__: object) -> NoReturn:
+        raise ConfigError("databases.main.capacity", "is too small")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manager, "apply", refuse)
+        yield
 
 
 async def test_what_was_said_is_on_disk(house: House, tmp_path: Path) -> None:
@@ -133,8 +149,7 @@ async def test_what_cannot_be_kept_is_not_applied(
 
 
 async def test_what_cannot_be_applied_is_not_kept(house: House) -> None:
-    house.manager.error = ConfigError("databases.main.capacity", "is too small")
-    with pytest.raises(ConfigError, match="is too small"):
+    with refused(house.manager), pytest.raises(ConfigError, match="is too small"):
         await house.set(tier="enterprise")
     assert house.store.load() == {}
 
@@ -144,12 +159,11 @@ async def test_an_end_that_fails_is_tried_again(
 ) -> None:
     monkeypatch.setattr("tenantpool.service.overriding._LONGEST_NAP", 0.01)
     await house.set(tier="enterprise", lasts=60)
-    house.manager.error = ConfigError("databases.main.capacity", "is too small")
     house.now += 60
-    house.overriding.start()
-    try:
+    with refused(house.manager):
+        house.overriding.start()
         await wait_until_async(lambda: "override not undone" in caplog.text, what="the failure")
-        house.manager.error = None
+    try:
         await wait_until_async(lambda: house.tier() == "pro", what="the end")
     finally:
         await house.overriding.stop()

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tenantpool.config import Settings
-from tenantpool.config.roster import Roster
+from tenantpool.config.plan import Plan
 from tenantpool.errors import ConfigConflict, ConfigError, ConfigErrors
+from tenantpool.manager._async.manager import AsyncManager
 from tenantpool.service.identity import Guard, Identity
 from tenantpool.service.lockout import lockouts
 from tenantpool.service.reload import APPLIED, FILE, REFUSED, SIGHUP, UNCHANGED, Origin, Reloader
 from tenantpool.service.reload import Outcome as Told
 from tenantpool.service.source import Source
 
-from .support import Follower, RosterManager, settings
+from .support import Follower, settings
 
 YAML = """\
 databases:
@@ -37,7 +40,7 @@ class House:
         self.path = path
         path.write_text(YAML)
         self.source = Source(path)
-        self.manager = RosterManager(Roster(self.source.load()))
+        self.manager = AsyncManager(self.source.load())
         self.follower = Follower()
         self.reloader = Reloader(self.manager, self.source, self.follower)
         self.told: list[Told] = []
@@ -55,9 +58,11 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
     monkeypatch.delenv("TENANTPOOL_CONFIG", raising=False)
-    return House(tmp_path / "t.yaml")
+    house = House(tmp_path / "t.yaml")
+    async with house.manager:
+        yield house
 
 
 def records(caplog: pytest.LogCaptureFixture, event: str) -> list[dict[str, object]]:
@@ -130,9 +135,8 @@ async def test_what_the_service_cannot_follow_stops_all_of_it(house: House) -> N
 
 
 async def test_what_the_manager_refuses_is_not_followed_by_the_service(house: House) -> None:
-    house.manager.error = ConfigError("databases.main.capacity", "is too small")
-    house.write(BIGGER)
-    with pytest.raises(ConfigError, match="is too small"):
+    house.write(YAML + "sweep_interval: 2\nservice: {grpc_port: 1}\n")
+    with pytest.raises(ConfigError, match=r"service.grpc_port: .*needs a restart"):
         await house.reloader.reload(Origin(FILE))
     assert house.follower.adopted == []
 
@@ -177,10 +181,10 @@ async def test_a_caller_that_goes_does_not_stop_a_change_half_way(
     entered, go_on = asyncio.Event(), asyncio.Event()
     apply = house.manager.apply
 
-    async def slowly(*settings: Settings | None, **more: object) -> object:
+    async def slowly(*settings: Settings | None, **more: Any) -> Plan:
         entered.set()
         await go_on.wait()
-        return await apply(*settings)
+        return await apply(*settings, **more)
 
     monkeypatch.setattr(house.manager, "apply", slowly)
     house.write(BIGGER)
