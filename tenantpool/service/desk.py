@@ -337,6 +337,8 @@ class Desk:
         renewal = Renewal(lease_id=ref.lease_id, ttl=given)
         if loan.tenure.state == times.DRAINING:
             renewal.drain_within.CopyFrom(given)
+        elif loan.wanted_by is not None:
+            renewal.drain_within.CopyFrom(seconds(min(left, _left(loan))))
         return renewal
 
     def release(self, identity: Identity, ref: LeaseRef, *, broken: bool = False) -> None:
@@ -376,10 +378,15 @@ class Desk:
         assert loan.tenure is not None
         self._obey(self._tenures.want_back(monotonic(), loan.tenure, drain_within, reason))
 
+    def wanted(self, loan: Loan) -> None:
+        """The core wants it back, and knows by itself whether to end it at ``wanted_by``."""
+        if loan.lease_id in self._loans:
+            self._tell_wanted(loan, _left(loan), loan.why)
+
     def lost(self, loan: Loan) -> None:
         """The core has revoked it: it was held for longer than its tier allows, for example."""
         if self._forget(loan):
-            self._tell_ended(loan, "it was revoked")
+            self._tell_ended(loan, loan.why)
 
     # -- the end of a lease --------------------------------------------------------------------
 
@@ -443,7 +450,8 @@ class Desk:
         for action in actions:
             match action:
                 case times.Notify(tenure, drain_within, reason):
-                    self._want_back(tenure, drain_within, reason)
+                    assert isinstance(tenure.of, Loan)
+                    self._tell_wanted(tenure.of, drain_within, reason)
                 case times.Cut(tenure, reason):
                     assert isinstance(tenure.of, Loan)
                     self._cut(tenure.of, reason)
@@ -452,9 +460,7 @@ class Desk:
                     self.sessions.dismiss(attendance.of)
                     self.switchboard.discard(attendance.of, list(attendance.of.husks))
 
-    def _want_back(self, tenure: Tenure, drain_within: float, reason: str) -> None:
-        loan = tenure.of
-        assert isinstance(loan, Loan)
+    def _tell_wanted(self, loan: Loan, drain_within: float, reason: str) -> None:
         if loan.worker is not None:
             notice = DrainNotice(
                 lease_id=loan.lease_id, drain_within=seconds(drain_within), reason=reason
@@ -475,6 +481,11 @@ class Desk:
                 # Without a clock no lease would ever expire.
                 logger.exception("the desk's upkeep failed, going on")
             self._wake_at = self._tenures.next_at
+
+
+def _left(loan: Loan) -> float:
+    """Seconds until the core wants it back."""
+    return max(0.0, (loan.wanted_by or 0.0) - monotonic())
 
 
 def _limits(rules: Service) -> TenureLimits:

@@ -51,6 +51,7 @@ class Loan(AsyncLease):
         "ticket_is_valid",
         "token",
         "way",
+        "why",
         "worker",
     )
 
@@ -82,6 +83,8 @@ class Loan(AsyncLease):
         self.ticket_is_valid = False
         self.plug: Plug | None = None
         self.husk = 0
+        self.why = "it was revoked"
+        """What its holder is told if the core ends it."""
         self.is_healthy = True
         """How it came back, while ``cancels`` are still under way."""
         self.cancels = 0
@@ -104,6 +107,12 @@ class Loan(AsyncLease):
             self.desk.lost(self)
         else:
             super().answer()
+
+    def recall(self, deadline: float, why: str) -> None:
+        """The core wants it back: a limit was lowered, or its tenant is suspended."""
+        super().recall(deadline, why)
+        self.why = why
+        self.desk.wanted(self)
 
     @property
     def connected(self) -> AsyncLink:

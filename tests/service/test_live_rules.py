@@ -8,8 +8,15 @@ from dataclasses import replace
 
 import pytest
 
+from tenantpool.config import Override, Overrides, Settings
 from tenantpool.embedded import EmbeddedPostgres
-from tenantpool.errors import IdentityLimit, LeaseEnded, NotAllowed, NotAuthenticated
+from tenantpool.errors import (
+    IdentityLimit,
+    LeaseEnded,
+    NotAllowed,
+    NotAuthenticated,
+    TenantSuspended,
+)
 from tenantpool.service.admission import Again
 from tenantpool.service.desk import Desk
 from tenantpool.service.identity import Identity
@@ -218,3 +225,49 @@ async def test_a_session_that_is_over_gets_no_lease(desk: Desk):
     await desk.sessions.leave(worker)
     with pytest.raises(LeaseEnded, match="the session has ended"):
         await desk.acquire(worker, wanted())
+
+
+# -- limits of tenants -----------------------------------------------------------------------------
+
+
+async def lower(desk: Desk, **tier: object) -> None:
+    """Let these be the limits of all tenants."""
+    settings = desk._manager.settings
+    values = settings.model_dump(exclude={"tiers"}, exclude_unset=True)
+    basic = {**settings.tiers["basic"].model_dump(exclude_unset=True), **tier}
+    values["tenants"] = {name: {"dbname": t.dbname} for name, t in settings.tenants.items()}
+    await desk._manager.apply(Settings(**values, tiers={"basic": basic}))
+
+
+async def test_holders_above_a_lower_cap_are_told_and_the_youngest_ends(desk: Desk):
+    ear = Ear()
+    worker = begin(desk, ear)
+    old, young = [await desk.acquire(worker, wanted()) for _ in range(2)]
+    await lower(desk, cap=1, shrink="terminate", shrink_grace=0.2)
+    drains = ear.of("drain")
+    assert {drain.lease_id for drain in drains} == {old.lease_id, young.lease_id}
+    assert all(drain.drain_within.ToMilliseconds() <= 200 for drain in drains)
+    await wait_until_async(lambda: young.lease_id not in desk.loans, what="the end")
+    (ended,) = ear.of("ended")
+    assert (ended.lease_id, ended.reason) == (young.lease_id, drains[0].reason)
+    assert old.lease_id in desk.loans
+
+
+async def test_a_holder_without_a_session_hears_it_when_it_renews(desk: Desk):
+    loans = [await desk.acquire(ME, wanted()) for _ in range(2)]
+    await lower(desk, cap=1, shrink="recall", shrink_grace=9.0)
+    for renewal in desk.renew(ME, [ref(loan) for loan in loans], None):
+        assert 8000 < renewal.drain_within.ToMilliseconds() <= 9000
+        assert renewal.ttl.ToSeconds() == 30
+
+
+async def test_a_suspended_tenant_is_asked_for_its_leases_with_the_reason(desk: Desk):
+    ear = Ear()
+    loan = await desk.acquire(begin(desk, ear), wanted())
+    override = Override("a", None, True, None, "ops", "runs wild", 0.0, "abc123")
+    await desk._manager.apply(overrides=Overrides([override]))
+    (drain,) = ear.of("drain")
+    assert drain.lease_id == loan.lease_id
+    assert "runs wild" in drain.reason
+    with pytest.raises(TenantSuspended, match="runs wild"):
+        await desk.acquire(ME, wanted())
