@@ -90,6 +90,7 @@ def service(
             "template": template or {"enabled": False},
             "service": {
                 "folder": str(folder),
+                "state": None,
                 "listen": [],
                 "gateway_port": GATEWAY_PORT,
                 "drain_grace": 0.5,

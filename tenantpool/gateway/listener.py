@@ -9,6 +9,7 @@ import ssl
 import stat
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -55,6 +56,12 @@ class Gateway:
         state = "closed" if self._is_closed else f"{len(self._servers)} sockets"
         counts = f"{len(self._clients)} clients, {len(self._starting)} of them starting"
         return f"<{type(self).__name__} {state}, {counts}>"
+
+    def adopt(self, *, startup_timeout: float, max_startups: int) -> None:
+        """Let these hold for clients that come from now on. Does not block."""
+        self._rules = replace(
+            self._rules, startup_timeout=startup_timeout, max_startups=max_startups
+        )
 
     async def listen_tcp(self, host: str, port: int) -> int:
         """Listen at *host*, which may be a name; return the port, which is free if *port* is 0.

@@ -17,8 +17,9 @@ from pathlib import Path
 
 from google.protobuf.message import DecodeError
 
-from tenantpool.errors import ConfigError
+from tenantpool.errors import ConfigError, TenantpoolError
 from tenantpool.manager.journal import logger
+from tenantpool.status import to_status
 from tenantpool.v1.session_pb2 import SessionRequest, SessionResponse
 
 from .conversation import Conversation
@@ -114,7 +115,9 @@ class _Channel:
         self._read = b""
         self._unsent: deque[tuple[bytes, int]] = deque()
         self._unsent_bytes = 0
-        self._conversation = Conversation(desk, self._send, authenticate, passes_sockets=True)
+        self._conversation = Conversation(
+            desk, self._send, authenticate, self._end, passes_sockets=True
+        )
         self._loop.add_reader(sock, self._readable)
         self._deadline = self._loop.call_later(desk.rules.startup_timeout, self._check_introduced)
 
@@ -211,6 +214,10 @@ class _Channel:
         self._loop.remove_writer(self._socket)
 
     # -- the end -------------------------------------------------------------------------------
+
+    def _end(self, error: TenantpoolError) -> None:
+        self._send(SessionResponse(refused=to_status(error)), None)
+        self.close()
 
     def close(self) -> None:
         """Hang up. Does not block; a second time does nothing."""

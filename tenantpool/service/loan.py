@@ -39,6 +39,7 @@ class Loan(AsyncLease):
         "cancels",
         "delivery",
         "desk",
+        "epoch",
         "husk",
         "identity",
         "is_healthy",
@@ -50,6 +51,7 @@ class Loan(AsyncLease):
         "ticket_is_valid",
         "token",
         "way",
+        "why",
         "worker",
     )
 
@@ -64,12 +66,15 @@ class Loan(AsyncLease):
         identity: Identity,
         worker: Worker | None,
         purpose: str,
+        epoch: int,
     ) -> None:
         super().__init__(shell, tenant, timeout, priority)
         self.desk = desk
         self.identity = identity
         self.worker = worker
         self.purpose = purpose
+        self.epoch = epoch
+        """Under which rules it may be lent: see Admission."""
         self.lease_id = ""
         self.token = 0
         self.tenure: Tenure | None = None
@@ -78,6 +83,8 @@ class Loan(AsyncLease):
         self.ticket_is_valid = False
         self.plug: Plug | None = None
         self.husk = 0
+        self.why = "it was revoked"
+        """What its holder is told if the core ends it."""
         self.is_healthy = True
         """How it came back, while ``cancels`` are still under way."""
         self.cancels = 0
@@ -100,6 +107,12 @@ class Loan(AsyncLease):
             self.desk.lost(self)
         else:
             super().answer()
+
+    def recall(self, deadline: float, why: str) -> None:
+        """The core wants it back: a limit was lowered, or its tenant is suspended."""
+        super().recall(deadline, why)
+        self.why = why
+        self.desk.wanted(self)
 
     @property
     def connected(self) -> AsyncLink:

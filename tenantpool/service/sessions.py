@@ -61,12 +61,17 @@ class Sessions:
     ) -> Worker:
         """Begin a session; notices go to *notify*. Raises NotAllowed, IdentityLimit, Draining."""
         self._check(identity)
-        ttl = self._rules.session_ttl + self._rules.lease_grace
-        session_id, label = secrets.token_hex(8), name[:_LONGEST_NAME] or identity.name
         worker = Worker(
-            session_id, identity, label, frozenset(deliveries), notify, monotonic(), ttl
+            secrets.token_hex(8),
+            identity,
+            name[:_LONGEST_NAME] or identity.name,
+            frozenset(deliveries),
+            notify,
+            monotonic(),
+            self._rules.session_ttl,
+            self._rules.lease_grace,
         )
-        self._workers[session_id] = worker
+        self._workers[worker.session_id] = worker
         self._by_identity[identity.name] += 1
         self._tenures.begin(worker.attendance)
         return worker
@@ -76,6 +81,8 @@ class Sessions:
         worker = self._workers.get(session_pass.partition(".")[0])
         if worker is None or not _is_same(session_pass, self.session_pass(worker)):
             raise NotAuthenticated("no session has this pass")
+        if worker.barred:
+            raise NotAuthenticated(worker.barred)
         return worker
 
     def session_pass(self, worker: Worker) -> str:
@@ -97,6 +104,22 @@ class Sessions:
             if all(slot is None or slot.state == GONE for slot in used):
                 return
             await asyncio.sleep(_GONE_POLL)
+
+    def end(self, worker: Worker) -> None:
+        """It is barred: cut what it still has, tell it why, and hang up.
+
+        Does not block; a second time does nothing.
+        """
+        self._obey(self._tenures.leave(worker.attendance, worker.barred))
+        error = NotAuthenticated(worker.barred)
+        for line in list(worker.lines):
+            line.end(error)
+
+    def adopt(self, rules: Service) -> None:
+        """Follow these *rules* from now on; sessions that are open live no shorter than before."""
+        self._rules = rules
+        for worker in self._workers.values():
+            worker.adopt(rules.session_ttl, rules.lease_grace)
 
     def dismiss(self, worker: Worker) -> None:
         """Its session is over."""

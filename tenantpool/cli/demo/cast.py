@@ -107,6 +107,7 @@ def settings(conninfo: str, folder: Path) -> Settings:
         template={"enabled": False},
         service={
             "folder": str(folder),
+            "state": None,
             "listen": [],
             "session_ttl": SESSION_TTL,
             "lease_grace": 0.5,

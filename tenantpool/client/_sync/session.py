@@ -204,6 +204,8 @@ class Session:
                 tenant = self.shelf.drain(notice.drain.lease_id)
                 within = seconds(notice.drain.drain_within)
                 tell(self._on_drain, Drain(tenant, within, notice.drain.reason))
+            case "refused":
+                self.lose(str(from_status(notice.refused)))
 
     # -- keeping up ----------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from tenantpool.config.overrides import Overrides
 from tenantpool.config.plan import Plan, Planner
@@ -51,7 +51,12 @@ class AsyncChanges:
             await asyncio.sleep(0)
         return planner.plan()
 
-    async def apply(self, settings: Settings | None, overrides: Overrides | None) -> Plan:
+    async def apply(
+        self,
+        settings: Settings | None,
+        overrides: Overrides | None,
+        by: Mapping[str, object],
+    ) -> Plan:
         """See ``AsyncManager.apply``."""
         async with self._turn:
             old = self._seating.roster
@@ -61,7 +66,7 @@ class AsyncChanges:
                 raise ConfigErrors(plan.refusals) if len(plan.refusals) > 1 else plan.refusals[0]
             await self._adopt(new)
         for line in plan.lines():
-            report(logging.INFO, "configuration changed", what=line)
+            report(logging.INFO, "configuration changed", what=line, **by)
         return plan
 
     async def relist(self, roster_of: Callable[[Roster], Roster], names: Iterable[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from math import inf
@@ -21,6 +22,7 @@ from tenantpool.core.tenant import Tenant
 from tenantpool.errors import LeaseEnded, ManagerClosed
 from tenantpool.manager import forks
 from tenantpool.manager.capacity import check_mark, check_room
+from tenantpool.manager.foresight import Impact, impacts
 from tenantpool.manager.health import Health, assess
 from tenantpool.manager.journal import logger
 from tenantpool.manager.result import Result
@@ -273,14 +275,32 @@ class AsyncManager:
         """
         return await self._changes.plan(settings, overrides)
 
+    async def foresee(self, settings: Settings) -> list[Impact]:
+        """Whom these would hit, of those who have been asked for; see ``Impact``.
+
+        Blocks for a moment.
+        """
+        roster, found = self.roster.with_settings(settings), []
+        for impact in impacts(self._shells, roster, monotonic()):
+            if impact is None:
+                await asyncio.sleep(0)
+            else:
+                found.append(impact)
+        return found
+
     async def apply(
-        self, settings: Settings | None = None, *, overrides: Overrides | None = None
+        self,
+        settings: Settings | None = None,
+        *,
+        overrides: Overrides | None = None,
+        by: Mapping[str, object] | None = None,
     ) -> Plan:
         """Let other settings, or other overrides, be in force; None: as they are.
 
         As a whole or not at all; one change after the other. What grows, grows at once. What
         shrinks does so as the tiers say: this does not wait for it. Waiting requests stay, also
-        those of a tenant that moves. Return what was changed.
+        those of a tenant that moves. Return what was changed; the log has a line for each, with
+        what *by* says of who wanted it.
 
         Blocks for a moment, and for at most 10 seconds for a new database whose capacity is
         ``auto``. Raises ConfigError for what needs a restart, and for a capacity that has no room
@@ -288,7 +308,7 @@ class AsyncManager:
         """
         if not self.is_open:
             raise ManagerClosed(f"the manager is {self._state}")
-        plan = await self._changes.apply(settings, overrides)
+        plan = await self._changes.apply(settings, overrides, by or {})
         await self._catalog.keep_up()
         return plan
 
