@@ -30,6 +30,10 @@ class Unconcerned:
         """Nothing is wrong."""
         return []
 
+    def warn(self, settings: Settings, caller: object) -> list[str]:
+        """Nobody is surprised."""
+        return []
+
     def adopt(self, settings: Settings) -> None:
         """Nothing to do."""
 
@@ -50,7 +54,9 @@ class Editor:
         tenants = {f"tenant{n}": {"dbname": "postgres"} for n in range(WORKERS)}
         databases = {"main": {"conninfo": self._dsn, "capacity": 40}}
         text = yaml.safe_dump({"databases": databases, "tiers": tiers, "tenants": tenants})
-        self.path.write_text(text)
+        new = self.path.with_suffix(".new")
+        new.write_text(text)
+        new.rename(self.path)  # nobody finds it half written
 
 
 async def reloads(dsn: str, rounds: int, seconds: float) -> dict[str, Any]:

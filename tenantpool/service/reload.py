@@ -12,6 +12,8 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
+from math import inf
+from time import monotonic
 from typing import Final, NamedTuple, Protocol, TypeVar
 
 from tenantpool.config import Settings
@@ -37,6 +39,8 @@ CALL: Final = "call"
 OVERRIDE: Final = "override"
 END_OF_OVERRIDE: Final = "end of override"
 
+_REST = 0.25
+"""Seconds between two readings of the source: each costs milliseconds, which leases would feel."""
 _MOST_LINES = 1000
 """Lines of the log for one configuration that is wrong."""
 
@@ -145,6 +149,9 @@ class Reloader:
         self._source = source
         self._follower = follower
         self._turn = asyncio.Lock()
+        self._asked: dict[Origin, asyncio.Task[Outcome]] = {}
+        """Readings that have not begun yet."""
+        self._read_at = -inf
         self._under_way: set[asyncio.Task[object]] = set()
 
     def __repr__(self) -> str:
@@ -159,10 +166,15 @@ class Reloader:
         Blocks until it is. A caller that is cancelled does not stop it half-way. Raises ConfigError
         if it is refused, with every reason, and ConfigConflict if the digest in force is not
         *expected*. A *dry_run* says what would happen, and leaves no trace.
+
+        The source is read at most four times a second, however often it is asked for: who asks
+        until that begins is answered together.
         """
         if dry_run:
             return await self._try(origin, yaml, expected)
-        return await self.finish(self._reload(origin, yaml, expected))
+        if yaml or expected:
+            return await self.finish(self._reload(origin, yaml, expected))
+        return await self._reload_together(origin)
 
     async def reload_and_log(self, origin: Origin) -> None:
         """The same for those to whom nobody listens: what is wrong is in the log only."""
@@ -223,13 +235,28 @@ class Reloader:
 
     async def finish(self, work: Coroutine[object, object, T]) -> T:
         """Do *work* to its end, even if the caller is cancelled."""
+        return await asyncio.shield(self._start(work))
+
+    # -- inside --------------------------------------------------------------------------------
+
+    def _start(self, work: Coroutine[object, object, T]) -> asyncio.Task[T]:
         task = asyncio.ensure_future(work)
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
         task.add_done_callback(_note_error)
+        return task
+
+    async def _reload_together(self, origin: Origin) -> Outcome:
+        task = self._asked.get(origin)
+        if task is None:
+            task = self._asked[origin] = self._start(self._reload_soon(origin))
         return await asyncio.shield(task)
 
-    # -- inside --------------------------------------------------------------------------------
+    async def _reload_soon(self, origin: Origin) -> Outcome:
+        await asyncio.sleep(self._read_at + _REST - monotonic())
+        self._read_at = monotonic()
+        del self._asked[origin]
+        return await self._reload(origin, "", "")
 
     async def _reload(self, origin: Origin, yaml: str, expected: str) -> Outcome:
         async with self.turn() as old:

@@ -27,7 +27,7 @@ from .support import (
     settings,
 )
 
-IDENTITIES = {
+IDENTITIES: dict[str, dict[str, Any]] = {
     "worker": {"token": TOKEN, "tenants": ["acme"]},
     "admin": {"token": ADMIN_TOKEN, "administer": True},
 }

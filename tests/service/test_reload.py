@@ -257,3 +257,12 @@ def test_a_plan_says_who_is_locked_out() -> None:
     assert said(worker=worker) == [
         "nobody may administer any more: further changes must come through the file"
     ]
+
+
+async def test_whoever_asks_until_the_reading_begins_is_answered_together(house: House) -> None:
+    asked = [house.reloader.reload(Origin(source)) for source in (SIGHUP, FILE) for _ in range(20)]
+    outcomes = await asyncio.gather(*asked)
+    assert [outcome.result for outcome in outcomes] == [UNCHANGED] * 40
+    assert house.reloader.counts[UNCHANGED] == 2
+    house.write(BIGGER)
+    assert (await house.reloader.reload(Origin(SIGHUP))).result == APPLIED

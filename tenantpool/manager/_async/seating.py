@@ -12,6 +12,7 @@ from tenantpool.config.roster import Roster
 from tenantpool.core.tenant import Tenant
 from tenantpool.errors import ConnectFailed, UnknownTenant
 
+from .lease import AsyncLease
 from .shell import AsyncShell
 
 Seat = tuple[AsyncShell, Tenant]
@@ -121,7 +122,8 @@ def _move(here: AsyncShell, tenant: Tenant, there: AsyncShell, spec: TenantSpec)
     with first.lock, second.lock:
         requests, left = here.core.leave(monotonic(), tenant)
         for request in requests:
-            request.tenant, request.shell = seated, there
+            assert isinstance(request, AsyncLease)
+            request.shell = there
         arrived = there.core.arrive(monotonic(), seated, requests, tenant.in_use)
     here.perform(left)
     there.perform(arrived)

@@ -13,6 +13,7 @@ from tenantpool.config.roster import Roster
 from tenantpool.core.tenant import Tenant
 from tenantpool.errors import ConnectFailed, UnknownTenant
 
+from .lease import Lease
 from .shell import Shell
 
 Seat = tuple[Shell, Tenant]
@@ -122,7 +123,8 @@ def _move(here: Shell, tenant: Tenant, there: Shell, spec: TenantSpec) -> Tenant
     with first.lock, second.lock:
         requests, left = here.core.leave(monotonic(), tenant)
         for request in requests:
-            request.tenant, request.shell = seated, there
+            assert isinstance(request, Lease)
+            request.shell = there
         arrived = there.core.arrive(monotonic(), seated, requests, tenant.in_use)
     here.perform(left)
     there.perform(arrived)

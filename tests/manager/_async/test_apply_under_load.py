@@ -1,4 +1,4 @@
-"""Configurations change while everybody is at work: nobody fails who keeps within the new limits."""
+"""Configurations change while everybody is at work, and nobody fails within the new limits."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # Generated from ../_async/test_apply_under_load.py by tools/generate_sync.py: do not edit.
-"""Configurations change while everybody is at work: nobody fails who keeps within the new limits."""
+"""Configurations change while everybody is at work, and nobody fails within the new limits."""
 
 from __future__ import annotations
 
