@@ -16,6 +16,7 @@ from tenantpool.concurrency import AsyncAlarm, AsyncCompanion, AsyncLock
 from tenantpool.config import Settings
 from tenantpool.core.tenant import Tenant
 from tenantpool.errors import LeaseEnded, ManagerClosed
+from tenantpool.insight.insight import Insight
 from tenantpool.manager import forks
 from tenantpool.manager.capacity import check_mark
 from tenantpool.manager.health import Health, assess
@@ -26,6 +27,7 @@ from tenantpool.manager.stats import ManagerStats, snapshot
 from .lease import AsyncLease
 from .pool import AsyncTenantPool
 from .shell import AsyncShell
+from .watched import AsyncWatchedLease, sight
 
 _LONGEST_START = 60.0
 _LONGEST_WARMUP = 60.0
@@ -67,6 +69,11 @@ class AsyncManager:
         if mark is not None:
             check_mark(settings, mark)
         self.settings = settings
+        wanted = settings.insight
+        self.insight = Insight(wanted.options()) if wanted.enabled else None
+        """What statements and leases tell; None unless the settings ask for it."""
+        self._lookout = self.insight.lookout() if self.insight is not None else None
+        self._lease_class = AsyncLease if self.insight is None else AsyncWatchedLease
         self._mark = mark
         self._connection_class = connection_class
         self._kwargs = dict(kwargs or {})
@@ -155,6 +162,7 @@ class AsyncManager:
             kwargs=self._kwargs,
             configure=self._configure,
             mark=self._mark,
+            insight=self.insight,
         )
 
     def _check_guarantees(self) -> None:
@@ -174,7 +182,7 @@ class AsyncManager:
         here, and any other Refused on entering.
         """
         shell, seat = self._seats.get(tenant) or self._admit(tenant)
-        return AsyncLease(shell, seat, timeout, priority)
+        return self._lease_class(shell, seat, timeout, priority)
 
     async def acquire(
         self, tenant: str, *, timeout: float | None = None, priority: int = 0
@@ -376,3 +384,5 @@ class AsyncManager:
     def _sweep(self) -> None:
         for shell in self._shells.values():
             shell.sweep()
+        if self._lookout is not None:
+            self._lookout.look(monotonic(), map(sight, self.leases()))

@@ -21,6 +21,7 @@ from tenantpool.core.database import Database
 from tenantpool.core.pool import Pool
 from tenantpool.core.slot import Slot
 from tenantpool.core.tenant import Tenant
+from tenantpool.insight.insight import Insight
 from tenantpool.manager.journal import report
 from tenantpool.pools import session
 from tenantpool.pools._async.link import AsyncLink
@@ -59,8 +60,10 @@ class AsyncShell:
         kwargs: Mapping[str, Any],
         configure: Callable[[AsyncConnection[Any]], Awaitable[None]] | None,
         mark: str | None = None,
+        insight: Insight | None = None,
     ) -> None:
         self.name = name
+        self.insight = insight
         self.lock = AsyncLock()
         self.steward = AsyncSteward(name, settings, mark)
         self.core = Database(name, settings.database_limits(name, self.steward.size))

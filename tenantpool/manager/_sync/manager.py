@@ -17,6 +17,7 @@ from tenantpool.concurrency import Alarm, Companion, Lock
 from tenantpool.config import Settings
 from tenantpool.core.tenant import Tenant
 from tenantpool.errors import LeaseEnded, ManagerClosed
+from tenantpool.insight.insight import Insight
 from tenantpool.manager import forks
 from tenantpool.manager.capacity import check_mark
 from tenantpool.manager.health import Health, assess
@@ -27,6 +28,7 @@ from tenantpool.manager.stats import ManagerStats, snapshot
 from .lease import Lease
 from .pool import TenantPool
 from .shell import Shell
+from .watched import WatchedLease, sight
 
 _LONGEST_START = 60.0
 _LONGEST_WARMUP = 60.0
@@ -68,6 +70,11 @@ class Manager:
         if mark is not None:
             check_mark(settings, mark)
         self.settings = settings
+        wanted = settings.insight
+        self.insight = Insight(wanted.options()) if wanted.enabled else None
+        """What statements and leases tell; None unless the settings ask for it."""
+        self._lookout = self.insight.lookout() if self.insight is not None else None
+        self._lease_class = Lease if self.insight is None else WatchedLease
         self._mark = mark
         self._connection_class = connection_class
         self._kwargs = dict(kwargs or {})
@@ -156,6 +163,7 @@ class Manager:
             kwargs=self._kwargs,
             configure=self._configure,
             mark=self._mark,
+            insight=self.insight,
         )
 
     def _check_guarantees(self) -> None:
@@ -173,7 +181,7 @@ class Manager:
         here, and any other Refused on entering.
         """
         shell, seat = self._seats.get(tenant) or self._admit(tenant)
-        return Lease(shell, seat, timeout, priority)
+        return self._lease_class(shell, seat, timeout, priority)
 
     def acquire(
         self, tenant: str, *, timeout: float | None = None, priority: int = 0
@@ -375,3 +383,5 @@ class Manager:
     def _sweep(self) -> None:
         for shell in self._shells.values():
             shell.sweep()
+        if self._lookout is not None:
+            self._lookout.look(monotonic(), map(sight, self.leases()))

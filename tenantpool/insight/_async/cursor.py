@@ -1,0 +1,84 @@
+"""Cursors that tell the watch of their connection's lease of what they run."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from functools import cache
+from time import monotonic
+from types import new_class
+from typing import TYPE_CHECKING, Any, Self
+
+from psycopg import AsyncConnection
+
+from tenantpool.insight.watch import Watch
+
+_WATCH = "_tenantpool_watch"
+"""Where a connection keeps what watches its lease."""
+
+
+def attach(conn: AsyncConnection[Any], watch: Watch) -> None:
+    """Let *watch* see what the cursors run that *conn* makes from now on. Does not block.
+
+    Cursors of the application's own class are seen, too, if it was set before.
+    """
+    if not issubclass(conn.cursor_factory, AsyncWatchedCursor):
+        conn.cursor_factory = watched(conn.cursor_factory)
+        conn.server_cursor_factory = watched(conn.server_cursor_factory)
+    conn._tenantpool_watch = watch  # type: ignore[attr-defined]
+
+
+def detach(conn: AsyncConnection[Any]) -> None:
+    """The lease is over: nothing is seen any more. Does not block."""
+    conn._tenantpool_watch = None  # type: ignore[attr-defined]
+
+
+@cache
+def watched(cursor_class: type[Any]) -> type[Any]:
+    """*cursor_class*, whose statements are seen."""
+    made = new_class(cursor_class.__name__, (AsyncWatchedCursor, cursor_class))
+    made.__module__, made.__qualname__ = cursor_class.__module__, cursor_class.__qualname__
+    return made
+
+
+if TYPE_CHECKING:
+    _Cursor = Any
+else:
+    _Cursor = object
+
+
+class AsyncWatchedCursor(_Cursor):
+    """Mixed into a class of cursors. What runs in a pipeline is not seen: it waits for nothing.
+
+    What is streamed or copied is not timed, since the application sets its pace.
+    """
+
+    __slots__ = ()
+
+    async def execute(self, query: Any, *args: Any, **kwargs: Any) -> Self:
+        """As psycopg's."""
+        watch: Watch | None = getattr(self._conn, _WATCH, None)
+        if watch is None or self._pgconn.pipeline_status:
+            return await super().execute(query, *args, **kwargs)
+        began = monotonic()
+        try:
+            return await super().execute(query, *args, **kwargs)
+        finally:
+            watch.ran(self, query, began)
+
+    async def executemany(self, query: Any, *args: Any, **kwargs: Any) -> None:
+        """As psycopg's; all of it counts as one statement."""
+        watch: Watch | None = getattr(self._conn, _WATCH, None)
+        if watch is None or self._pgconn.pipeline_status:
+            return await super().executemany(query, *args, **kwargs)
+        began = monotonic()
+        try:
+            return await super().executemany(query, *args, **kwargs)
+        finally:
+            watch.ran(self, query, began)
+
+    def stream(self, query: Any, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        """As psycopg's."""
+        watch: Watch | None = getattr(self._conn, _WATCH, None)
+        if watch is not None:
+            watch.ran(self, query, monotonic())
+        return super().stream(query, *args, **kwargs)
