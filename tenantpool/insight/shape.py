@@ -61,7 +61,10 @@ _ROWS = re.compile(r"\(\?\)(?: ?, ?\(\?\))++")
 
 def shape_of(statement: str) -> str:
     """The shape of *statement*, of which the first 2000 characters count. Does not block."""
-    return _remembered(statement) if len(statement) <= _LONGEST else _shape(statement[:_LONGEST])
+    if len(statement) <= _LONGEST:
+        return _remembered(statement)
+    head = statement[:_LONGEST]
+    return _shape(head[: head.rfind(" ")]).rstrip(", ")  # not within a word of it
 
 
 def _shape(text: str) -> str:

@@ -63,14 +63,15 @@ class AsyncWatchedLease(AsyncLease[C]):
         grant = self._grant
         try:
             if grant is not None:
-                detach(grant.conn)
+                conn: C = grant.conn  # type: ignore[assignment]
+                detach(conn)
                 self.watch.end()
                 if not dropped and (slow := self.watch.slow_read) is not None:
-                    await self._explain(grant, slow, failed)
+                    await self._explain(grant, conn, slow, failed)
         finally:
             await super().end(failed=failed, dropped=dropped)
 
-    async def _explain(self, grant: Grant, slow: Slow, failed: bool) -> None:
+    async def _explain(self, grant: Grant, conn: C, slow: Slow, failed: bool) -> None:
         """Look at the plan of a *slow* read, unless the service wants the lease back.
 
         The holder's transaction is over before, so that nothing can go wrong in it. Raises what
@@ -78,9 +79,9 @@ class AsyncWatchedLease(AsyncLease[C]):
         """
         if grant.is_wanted or grant.ended or not self._insight.may_explain(slow.shape):
             return
-        await finish(grant.conn, failed)
+        await finish(conn, failed)
         if grant.is_clean:
-            self.watch.planned(slow, await explain(grant.conn, slow, self._insight.options))
+            self.watch.planned(slow, await explain(conn, slow, self._insight.options))
 
 
 def sight(grant: Grant) -> Sight | None:

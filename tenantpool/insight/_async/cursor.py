@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from functools import cache
 from time import monotonic
 from types import new_class
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any
 
 from psycopg import AsyncConnection
 
@@ -22,8 +21,8 @@ def attach(conn: AsyncConnection[Any], watch: Watch) -> None:
     Cursors of the application's own class are seen, too, if it was set before.
     """
     if not issubclass(conn.cursor_factory, AsyncWatchedCursor):
-        conn.cursor_factory = watched(conn.cursor_factory)
-        conn.server_cursor_factory = watched(conn.server_cursor_factory)
+        conn.cursor_factory = watched(conn.cursor_factory)  # type: ignore[arg-type]
+        conn.server_cursor_factory = watched(conn.server_cursor_factory)  # type: ignore[arg-type]
     conn._tenantpool_watch = watch  # type: ignore[attr-defined]
 
 
@@ -40,13 +39,7 @@ def watched(cursor_class: type[Any]) -> type[Any]:
     return made
 
 
-if TYPE_CHECKING:
-    _Cursor = Any
-else:
-    _Cursor = object
-
-
-class AsyncWatchedCursor(_Cursor):
+class AsyncWatchedCursor:
     """Mixed into a class of cursors. What runs in a pipeline is not seen: it waits for nothing.
 
     What is streamed or copied is not timed, since the application sets its pace.
@@ -54,31 +47,34 @@ class AsyncWatchedCursor(_Cursor):
 
     __slots__ = ()
 
-    async def execute(self, query: Any, *args: Any, **kwargs: Any) -> Self:
+    _conn: Any
+    _pgconn: Any
+
+    async def execute(self, query: Any, *args: Any, **kwargs: Any) -> Any:
         """As psycopg's."""
         watch: Watch | None = getattr(self._conn, _WATCH, None)
         if watch is None or self._pgconn.pipeline_status:
-            return await super().execute(query, *args, **kwargs)
+            return await super().execute(query, *args, **kwargs)  # type: ignore[misc]
         began = monotonic()
         try:
-            return await super().execute(query, *args, **kwargs)
+            return await super().execute(query, *args, **kwargs)  # type: ignore[misc]
         finally:
             watch.ran(self, query, began)
 
-    async def executemany(self, query: Any, *args: Any, **kwargs: Any) -> None:
+    async def executemany(self, query: Any, *args: Any, **kwargs: Any) -> Any:
         """As psycopg's; all of it counts as one statement."""
         watch: Watch | None = getattr(self._conn, _WATCH, None)
         if watch is None or self._pgconn.pipeline_status:
-            return await super().executemany(query, *args, **kwargs)
+            return await super().executemany(query, *args, **kwargs)  # type: ignore[misc]
         began = monotonic()
         try:
-            return await super().executemany(query, *args, **kwargs)
+            return await super().executemany(query, *args, **kwargs)  # type: ignore[misc]
         finally:
             watch.ran(self, query, began)
 
-    def stream(self, query: Any, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+    def stream(self, query: Any, *args: Any, **kwargs: Any) -> Any:
         """As psycopg's."""
         watch: Watch | None = getattr(self._conn, _WATCH, None)
         if watch is not None:
             watch.ran(self, query, monotonic())
-        return super().stream(query, *args, **kwargs)
+        return super().stream(query, *args, **kwargs)  # type: ignore[misc]
