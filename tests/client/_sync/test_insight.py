@@ -78,11 +78,13 @@ def test_statements_are_seen_whichever_way_they_go(open_real: OpenClient, delive
             for number in range(6):
                 conn.execute("select id from items where id = %s limit 1", [number])
                 place = here(-1)
-            conn.execute("select *, (select pg_sleep(0.05)) from items where id = -1")
+            conn.execute(
+                "select * from items where id = -1 and (select pg_sleep(0.05)) is not null"
+            )
         assert only(insight, "repeated statement").times == round_ + 1
         assert only(insight, "repeated statement").place == place
         assert only(insight, "slow statement").statement == (
-            "select *, (select pg_sleep(?)) from items where id = ?"
+            "select * from items where id = ? and (select pg_sleep(?)) is not null"
         )
         assert only(insight, "plan").what.startswith("Seq Scan of items: ")
 
@@ -131,8 +133,6 @@ def test_a_lease_that_fails_rolls_back_before_its_plan_is_looked_at(open_real: O
     with client.connection("a") as conn:
         cursor = conn.execute("select count(*) from items where id < 0")
         assert cursor.fetchone() == (0,)
-        lease = conn._pool
-        assert "holder" in dir(lease)
 
 
 def test_the_lease_is_used_once_all_the_same(open_real: OpenClient):

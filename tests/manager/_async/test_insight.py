@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import psycopg
@@ -35,14 +35,14 @@ ALWAYS = 1e-6
 class Watched(Protocol):
     """The fixture ``watched``."""
 
-    async def __call__(self, *, options: Mapping[str, Any] = ..., **other: Any) -> AsyncManager: ...
+    async def __call__(
+        self, *, capacity: int = ..., kwargs: Mapping[str, Any] | None = ..., **options: Any
+    ) -> AsyncManager: ...
 
 
 @pytest.fixture
-async def watched(
-    postgres: EmbeddedPostgres, database: str, open_manager: OpenManager
-) -> Callable[..., Awaitable[AsyncManager]]:
-    """``watched(slow=...)`` returns a manager with insight; tenant ``a`` has the table ``items``."""
+async def watched(postgres: EmbeddedPostgres, database: str, open_manager: OpenManager) -> Watched:
+    """``watched(slow=...)`` returns a manager with insight; tenant ``a`` has a table of items."""
     with psycopg.connect(postgres.dsn(dbname=database), autocommit=True) as conn:
         conn.execute(
             "create table items as select g as id, 's3cret' || g as name"

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import psycopg
@@ -31,14 +31,14 @@ ALWAYS = 1e-6
 class Watched(Protocol):
     """The fixture ``watched``."""
 
-    def __call__(self, *, options: Mapping[str, Any] = ..., **other: Any) -> Manager: ...
+    def __call__(
+        self, *, capacity: int = ..., kwargs: Mapping[str, Any] | None = ..., **options: Any
+    ) -> Manager: ...
 
 
 @pytest.fixture
-def watched(
-    postgres: EmbeddedPostgres, database: str, open_manager: OpenManager
-) -> Callable[..., Manager]:
-    """``watched(slow=...)`` returns a manager with insight; tenant ``a`` has the table ``items``."""
+def watched(postgres: EmbeddedPostgres, database: str, open_manager: OpenManager) -> Watched:
+    """``watched(slow=...)`` returns a manager with insight; tenant ``a`` has a table of items."""
     with psycopg.connect(postgres.dsn(dbname=database), autocommit=True) as conn:
         conn.execute(
             "create table items as select g as id, 's3cret' || g as name"
