@@ -48,7 +48,7 @@ _ANY = re.compile(
     | {_VALUES} )""",
     _FLAGS,
 )
-_PREFIXED = re.compile(r"[eEbBxXnN&]'")
+_PREFIXED = re.compile(r"[eEbBxXnN&]\?")
 _PREFIX = re.compile(r"(?<![\w$])(?:[eEbBxXnN]|[uU]&)\?")
 _SIGN = re.compile(
     r"((?:[=<>(,+*/\[]|\b(?:and|or|not|between|in|case|when|then|else|select|limit|offset|by|return))"
@@ -72,7 +72,7 @@ def _shape(text: str) -> str:
         shape = _ANY.sub(_replacement, text)
     else:
         shape = _SIMPLE.sub("?", text)
-    if _PREFIXED.search(text):
+    if _PREFIXED.search(shape):
         shape = _PREFIX.sub("?", shape)
     shape = " ".join(shape.split())
     if "-?" in shape or "+?" in shape or "- ?" in shape:

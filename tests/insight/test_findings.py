@@ -47,7 +47,7 @@ def test_findings_and_tenants_are_bounded():
 def test_every_kind_is_counted_by_itself():
     insight = Insight()
     for kind in ("repeated statement", "plan", "plan", "long lease", "idle in transaction"):
-        insight.note(Finding(kind, "a", "x", "y"))  # type: ignore[arg-type]
+        insight.note(Finding(kind, "a", "x", "y"))
     counts = insight.counts()["a"]
     found = (counts.slow, counts.repeated, counts.plans, counts.long_leases)
     assert (*found, counts.idle_in_transaction) == (0, 1, 2, 1, 1)

@@ -33,7 +33,7 @@ def conn(postgres: EmbeddedPostgres, database: str) -> Iterator[Connection]:
 def remarks(conn: Connection, statement: str, *, analyze: bool = False, rows: int = -1) -> str:
     """What is said about the plan, a line for each remark."""
     how = "format json, analyze" if analyze else "format json"
-    row = conn.execute(f"explain ({how}) {statement}").fetchone()  # type: ignore[arg-type]
+    row = conn.execute(f"explain ({how}) {statement}").fetchone()
     assert row is not None
     return "\n".join(f"{what} -> {fix}" for what, fix in read_plan(row[0], rows))
 

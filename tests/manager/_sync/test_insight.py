@@ -225,7 +225,7 @@ def test_every_way_to_run_a_statement_is_seen(watched: Watched):
         composed = sql.SQL("select {}, {}").format(sql.Literal(SECRET), sql.Identifier("id"))
         for query in ("select 1", b"select 2, 3", composed + sql.SQL(" from items limit 1")):
             for _ in range(2):
-                conn.execute(query)  # type: ignore[arg-type]
+                conn.execute(query)
         for _ in range(2):
             for _row in conn.cursor().stream("select id from items where id < 5"):
                 pass
@@ -460,7 +460,7 @@ def test_no_value_of_a_statement_is_in_a_line_of_the_log(
             conn = manager.acquire("a")
             for _ in range(2):
                 try:
-                    conn.execute(query, params)  # type: ignore[arg-type]
+                    conn.execute(query, params)
                 except psycopg.Error:
                     conn.rollback()
             manager.release(conn)
