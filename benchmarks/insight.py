@@ -41,8 +41,8 @@ class Size:
 
 
 SIZES = {
-    Effort.FULL: Size(rounds=40, hooks=20_000, leases=400),
-    Effort.QUICK: Size(rounds=12, hooks=5_000, leases=200),
+    Effort.FULL: Size(rounds=200, hooks=2_000, leases=50),
+    Effort.QUICK: Size(rounds=60, hooks=1_000, leases=50),
     Effort.TINY: Size(rounds=2, hooks=50, leases=5),
 }
 

@@ -16,7 +16,7 @@ _REMEMBERED = 1024
 
 _DIGITS = r"[0-9][0-9_]*+"
 _EXPONENT = r"(?:[eE][+-]?[0-9]++)?"
-_PLAIN = r"[^']*+(?:'|\Z)(?:(?:\s*\n\s*)?'[^']*+(?:'|\Z))*+"
+_PLAIN = r"[^']*+(?:'|\Z)(?:(?:[^\S\n]*+\n\s*+)?'[^']*+(?:'|\Z))*+"
 _ESCAPED = r"(?:[^'\\]|\\.|''|\\\Z)*+(?:'|\Z)"
 
 # Each value is recognised by its first character, so that the rest of the text is skipped at the
@@ -26,7 +26,6 @@ _VALUES = rf"""
       (?<=') (?: (?<=(?<![\w$])[eE]') {_ESCAPED} | {_PLAIN} )
     | (?<=[0-9]) (?<![\w$][0-9])
       (?: (?<=0)[xXoObB][0-9a-fA-F_]++ | [0-9_]*+ (?:\.(?:{_DIGITS})?)? {_EXPONENT} )
-    | (?<=\.) (?<![\w$"\)\]]\.) {_DIGITS} {_EXPONENT}
     | (?<=\$) (?<![\w$]\$) (?: [0-9]++ | (?P<tag>(?:[^\W\d]\w*)?)\$ .*? (?:\$(?P=tag)\$|\Z) )
     | (?<=%) (?:\([^)]*+\))? [sbt] (?!\w)
 """
@@ -40,9 +39,9 @@ def _inside(depth: int) -> str:
 
 
 _FLAGS = re.VERBOSE | re.DOTALL
-_SIMPLE = re.compile(rf"['$%.0-9] (?:{_VALUES})", _FLAGS)
+_SIMPLE = re.compile(rf"['$%0-9] (?:{_VALUES})", _FLAGS)
 _ANY = re.compile(
-    rf"""['$%.0-9"/-] (?:
+    rf"""['$%0-9"/-] (?:
       (?<=") (?P<name> [^"]*+(?:"|\Z) )
     | (?P<comment> (?<=-)-[^\n]*+ | (?<=/)\*{_inside(_NESTING)}\*/ | (?<=/)\*.* )
     | {_VALUES} )""",
@@ -68,18 +67,24 @@ def shape_of(statement: str) -> str:
 
 
 def _shape(text: str) -> str:
+    # To look for a substring takes a tenth of the time of a search that finds nothing.
     if '"' in text or "--" in text or "/*" in text:
         shape = _ANY.sub(_replacement, text)
     else:
         shape = _SIMPLE.sub("?", text)
-    if _PREFIXED.search(shape):
+    if "'" in text and _PREFIXED.search(shape):
         shape = _PREFIX.sub("?", shape)
-    shape = " ".join(shape.split())
+    if ".?" in shape:  # of .5
+        shape = shape.replace(".?", "?")
+    if "  " in shape or "\n" in shape or "\t" in shape:
+        shape = " ".join(shape.split())
     if "-?" in shape or "+?" in shape or "- ?" in shape:
         shape = _SIGN.sub(r"\1?", shape)
-    if shape.count("?") > 1:
-        shape = _ROWS.sub("(?)", _LIST.sub("?", shape))
-    return shape
+    if ", ?" in shape or ",?" in shape:
+        shape = _LIST.sub("?", shape)
+    if "), (" in shape or "),(" in shape:
+        shape = _ROWS.sub("(?)", shape)
+    return shape.strip()
 
 
 _remembered = lru_cache(_REMEMBERED)(_shape)

@@ -19,6 +19,9 @@ _MOST_SHAPES = 500
 _IN_A_ROW = 1.0
 """Seconds between two statements of a shape after which counting begins anew: a poll is no N+1."""
 
+_NONE: dict[str, Any] = {}
+"""Never written to."""
+
 
 class Slow(NamedTuple):
     """A slow read whose plan may be looked at: as it was *sent*, and how many *rows* came."""
@@ -49,7 +52,7 @@ class Watch:
     A lease is used by one thread or task at a time, so nothing here is locked.
     """
 
-    __slots__ = ("_note", "_options", "_runs", "last", "slow_read", "tenant")
+    __slots__ = ("_early", "_note", "_options", "_runs", "last", "slow_read", "tenant")
 
     def __init__(self, options: Options, tenant: str, note: Callable[[Finding], None]) -> None:
         self.tenant = tenant
@@ -59,39 +62,50 @@ class Watch:
         """The first slow read of the lease whose plan may be looked at."""
         self._options = options
         self._note = note
-        self._runs: dict[str, _Run] | None = None
+        # Most leases run so few statements that none can be one too many: those are only listed.
+        self._early: list[tuple[str, float, float]] | None = []
+        self._runs: dict[str, _Run] = _NONE
 
     def __repr__(self) -> str:
-        return f"<Watch of {self.tenant}: {len(self._runs or ())} shapes>"
+        return f"<Watch of {self.tenant}: {len(self._early or self._runs)} statements or shapes>"
 
     def ran(self, cursor: Any, query: object, began: float) -> None:
         """A statement that *began* at this monotonic() has ended on psycopg's *cursor*."""
         self.last = ended = monotonic()
-        seconds = ended - began
-        shape = shape_of(query if type(query) is str else _text(cursor, query))
-        runs = self._runs
-        if runs is None:
-            runs = self._runs = {}
-        run = runs.get(shape)
-        if run is None:
-            if len(runs) < _MOST_SHAPES:
-                runs[shape] = _Run(seconds, ended)
-        elif run.place is None and began - run.ended > _IN_A_ROW:
-            run.count, run.seconds, run.ended = 1, seconds, ended
+        options, early = self._options, self._early
+        text = query if type(query) is str else _text(cursor, query)
+        if early is None:
+            self._count(text, began, ended)
         else:
-            run.count += 1
-            run.seconds += seconds
-            run.ended = ended
-            if run.count == self._options.repeats:
-                run.place = caller()
-        if seconds >= self._options.slow:
-            self._slow(cursor, shape, seconds)
+            early.append((text, began, ended))
+            if len(early) >= options.repeats:
+                self._early, self._runs = None, {}
+                for one in early:
+                    self._count(*one)
+        if ended - began >= options.slow:
+            self._slow(cursor, shape_of(text), ended - began)
 
     def end(self) -> None:
         """The lease ends: tell what only its whole shows. Does not block."""
-        for shape, run in (self._runs or {}).items():
+        for shape, run in self._runs.items():
             if run.place is not None and (fix := against_repeating(shape)):
                 self._repeated(shape, run, run.place, fix)
+
+    def _count(self, text: str, began: float, ended: float) -> None:
+        """Count a statement among those of its shape."""
+        shape = shape_of(text)
+        run = self._runs.get(shape)
+        if run is None:
+            if len(self._runs) < _MOST_SHAPES:
+                self._runs[shape] = _Run(ended - began, ended)
+            return
+        if run.place is None and began - run.ended > _IN_A_ROW:
+            run.count, run.seconds = 0, 0.0
+        run.count += 1
+        run.seconds += ended - began
+        run.ended = ended
+        if run.count == self._options.repeats:
+            run.place = caller()
 
     def cut(self, shape: str) -> str:
         """As much of *shape* as is shown."""

@@ -129,4 +129,6 @@ def test_nothing_of_a_value_is_left(text: str):
 
 @given(st.text(max_size=300))
 def test_any_text_has_a_shape(text: str):
-    assert "\n" not in shape_of(text)
+    shape = shape_of(text)
+    assert "\n" not in shape
+    assert shape == shape.strip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from time import monotonic
 from types import new_class
@@ -13,6 +14,7 @@ from tenantpool.insight.watch import Watch
 
 _WATCH = "_tenantpool_watch"
 """Where a connection keeps what watches its lease."""
+_SLOTS: Mapping[str, Any] = {"__slots__": ()}
 
 
 def attach(conn: AsyncConnection[Any], watch: Watch) -> None:
@@ -34,7 +36,9 @@ def detach(conn: AsyncConnection[Any]) -> None:
 @cache
 def watched(cursor_class: type[Any]) -> type[Any]:
     """*cursor_class*, whose statements are seen."""
-    made = new_class(cursor_class.__name__, (AsyncWatchedCursor, cursor_class))
+    bases = (AsyncWatchedCursor, cursor_class)
+    # Without slots each cursor would get a dictionary.
+    made = new_class(cursor_class.__name__, bases, exec_body=lambda body: body.update(_SLOTS))
     made.__module__, made.__qualname__ = cursor_class.__module__, cursor_class.__qualname__
     return made
 
@@ -50,31 +54,31 @@ class AsyncWatchedCursor:
     _conn: Any
     _pgconn: Any
 
-    async def execute(self, query: Any, *args: Any, **kwargs: Any) -> Any:
+    async def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
         """As psycopg's."""
         watch: Watch | None = getattr(self._conn, _WATCH, None)
         if watch is None or self._pgconn.pipeline_status:
-            return await super().execute(query, *args, **kwargs)  # type: ignore[misc]
+            return await super().execute(query, params, **options)  # type: ignore[misc]
         began = monotonic()
         try:
-            return await super().execute(query, *args, **kwargs)  # type: ignore[misc]
+            return await super().execute(query, params, **options)  # type: ignore[misc]
         finally:
             watch.ran(self, query, began)
 
-    async def executemany(self, query: Any, *args: Any, **kwargs: Any) -> Any:
+    async def executemany(self, query: Any, params_seq: Any, **options: Any) -> Any:
         """As psycopg's; all of it counts as one statement."""
         watch: Watch | None = getattr(self._conn, _WATCH, None)
         if watch is None or self._pgconn.pipeline_status:
-            return await super().executemany(query, *args, **kwargs)  # type: ignore[misc]
+            return await super().executemany(query, params_seq, **options)  # type: ignore[misc]
         began = monotonic()
         try:
-            return await super().executemany(query, *args, **kwargs)  # type: ignore[misc]
+            return await super().executemany(query, params_seq, **options)  # type: ignore[misc]
         finally:
             watch.ran(self, query, began)
 
-    def stream(self, query: Any, *args: Any, **kwargs: Any) -> Any:
+    def stream(self, query: Any, params: Any = None, **options: Any) -> Any:
         """As psycopg's."""
         watch: Watch | None = getattr(self._conn, _WATCH, None)
         if watch is not None:
             watch.ran(self, query, monotonic())
-        return super().stream(query, *args, **kwargs)  # type: ignore[misc]
+        return super().stream(query, params, **options)  # type: ignore[misc]

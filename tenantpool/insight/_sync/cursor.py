@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from time import monotonic
 from types import new_class
@@ -14,6 +15,7 @@ from tenantpool.insight.watch import Watch
 
 _WATCH = "_tenantpool_watch"
 """Where a connection keeps what watches its lease."""
+_SLOTS: Mapping[str, Any] = {"__slots__": ()}
 
 
 def attach(conn: Connection[Any], watch: Watch) -> None:
@@ -35,7 +37,9 @@ def detach(conn: Connection[Any]) -> None:
 @cache
 def watched(cursor_class: type[Any]) -> type[Any]:
     """*cursor_class*, whose statements are seen."""
-    made = new_class(cursor_class.__name__, (WatchedCursor, cursor_class))
+    bases = (WatchedCursor, cursor_class)
+    # Without slots each cursor would get a dictionary.
+    made = new_class(cursor_class.__name__, bases, exec_body=lambda body: body.update(_SLOTS))
     made.__module__, made.__qualname__ = cursor_class.__module__, cursor_class.__qualname__
     return made
 
@@ -51,31 +55,31 @@ class WatchedCursor:
     _conn: Any
     _pgconn: Any
 
-    def execute(self, query: Any, *args: Any, **kwargs: Any) -> Any:
+    def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
         """As psycopg's."""
         watch: Watch | None = getattr(self._conn, _WATCH, None)
         if watch is None or self._pgconn.pipeline_status:
-            return super().execute(query, *args, **kwargs)  # type: ignore[misc]
+            return super().execute(query, params, **options)  # type: ignore[misc]
         began = monotonic()
         try:
-            return super().execute(query, *args, **kwargs)  # type: ignore[misc]
+            return super().execute(query, params, **options)  # type: ignore[misc]
         finally:
             watch.ran(self, query, began)
 
-    def executemany(self, query: Any, *args: Any, **kwargs: Any) -> Any:
+    def executemany(self, query: Any, params_seq: Any, **options: Any) -> Any:
         """As psycopg's; all of it counts as one statement."""
         watch: Watch | None = getattr(self._conn, _WATCH, None)
         if watch is None or self._pgconn.pipeline_status:
-            return super().executemany(query, *args, **kwargs)  # type: ignore[misc]
+            return super().executemany(query, params_seq, **options)  # type: ignore[misc]
         began = monotonic()
         try:
-            return super().executemany(query, *args, **kwargs)  # type: ignore[misc]
+            return super().executemany(query, params_seq, **options)  # type: ignore[misc]
         finally:
             watch.ran(self, query, began)
 
-    def stream(self, query: Any, *args: Any, **kwargs: Any) -> Any:
+    def stream(self, query: Any, params: Any = None, **options: Any) -> Any:
         """As psycopg's."""
         watch: Watch | None = getattr(self._conn, _WATCH, None)
         if watch is not None:
             watch.ran(self, query, monotonic())
-        return super().stream(query, *args, **kwargs)  # type: ignore[misc]
+        return super().stream(query, params, **options)  # type: ignore[misc]

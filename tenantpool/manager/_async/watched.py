@@ -10,7 +10,6 @@ from psycopg.pq import TransactionStatus
 from tenantpool.core.request import GRANTED
 from tenantpool.insight._async.cursor import attach, detach
 from tenantpool.insight._async.explain import explain
-from tenantpool.insight.insight import Insight
 from tenantpool.insight.lookout import Sight
 from tenantpool.insight.watch import Slow, Watch
 from tenantpool.pools._async.link import AsyncLink
@@ -30,7 +29,9 @@ class AsyncWatchedLease(AsyncLease):
 
     async def __aenter__(self) -> AsyncConnection[Any]:
         conn = await super().__aenter__()
-        self.watch = self._insight.watch(self.tenant.name)
+        insight = self.shell.insight
+        assert insight is not None
+        self.watch = insight.watch(self.tenant.name)
         attach(conn, self.watch)
         return conn
 
@@ -46,12 +47,6 @@ class AsyncWatchedLease(AsyncLease):
         finally:
             await super().end(failed=failed, dropped=dropped)
 
-    @property
-    def _insight(self) -> Insight:
-        insight = self.shell.insight
-        assert insight is not None
-        return insight
-
     async def _explain(self, link: AsyncLink, slow: Slow, failed: bool) -> None:
         """Look at the plan of a *slow* read, unless that would keep anybody waiting.
 
@@ -59,11 +54,12 @@ class AsyncWatchedLease(AsyncLease):
         its commit raises.
         """
         is_wanted = self.shell.core.ranking or (self.slot and self.slot.pool.ranking)
-        if is_wanted or self.state != GRANTED or not self._insight.may_explain(slow.shape):
+        insight = self.shell.insight
+        if is_wanted or self.state != GRANTED or not insight or not insight.may_explain(slow.shape):
             return
         await link.finish(failed=failed)
         if link.is_alive and link.is_clean:
-            self.watch.planned(slow, await explain(link.conn, slow, self._insight.options))
+            self.watch.planned(slow, await explain(link.conn, slow, insight.options))
 
 
 def sight(lease: AsyncLease) -> Sight:

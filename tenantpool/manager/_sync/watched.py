@@ -11,7 +11,6 @@ from psycopg.pq import TransactionStatus
 from tenantpool.core.request import GRANTED
 from tenantpool.insight._sync.cursor import attach, detach
 from tenantpool.insight._sync.explain import explain
-from tenantpool.insight.insight import Insight
 from tenantpool.insight.lookout import Sight
 from tenantpool.insight.watch import Slow, Watch
 from tenantpool.pools._sync.link import Link
@@ -31,7 +30,9 @@ class WatchedLease(Lease):
 
     def __enter__(self) -> Connection[Any]:
         conn = super().__enter__()
-        self.watch = self._insight.watch(self.tenant.name)
+        insight = self.shell.insight
+        assert insight is not None
+        self.watch = insight.watch(self.tenant.name)
         attach(conn, self.watch)
         return conn
 
@@ -47,12 +48,6 @@ class WatchedLease(Lease):
         finally:
             super().end(failed=failed, dropped=dropped)
 
-    @property
-    def _insight(self) -> Insight:
-        insight = self.shell.insight
-        assert insight is not None
-        return insight
-
     def _explain(self, link: Link, slow: Slow, failed: bool) -> None:
         """Look at the plan of a *slow* read, unless that would keep anybody waiting.
 
@@ -60,11 +55,12 @@ class WatchedLease(Lease):
         its commit raises.
         """
         is_wanted = self.shell.core.ranking or (self.slot and self.slot.pool.ranking)
-        if is_wanted or self.state != GRANTED or not self._insight.may_explain(slow.shape):
+        insight = self.shell.insight
+        if is_wanted or self.state != GRANTED or not insight or not insight.may_explain(slow.shape):
             return
         link.finish(failed=failed)
         if link.is_alive and link.is_clean:
-            self.watch.planned(slow, explain(link.conn, slow, self._insight.options))
+            self.watch.planned(slow, explain(link.conn, slow, insight.options))
 
 
 def sight(lease: Lease) -> Sight:
