@@ -58,6 +58,11 @@ class Shelf:
         with self._lock:
             return len(self._lent), sum(map(len, self._parked.values())), len(self._husks)
 
+    def lent(self) -> list[Grant]:
+        """The leases in use."""
+        with self._lock:
+            return list(self._lent.values())
+
     # -- leases --------------------------------------------------------------------------------
 
     def lend(self, grant: Grant) -> None:

@@ -20,6 +20,7 @@ from tenantpool.config.plan import Plan
 from tenantpool.config.roster import Roster
 from tenantpool.core.tenant import Tenant
 from tenantpool.errors import LeaseEnded, ManagerClosed
+from tenantpool.insight.insight import Insight
 from tenantpool.manager import forks
 from tenantpool.manager.capacity import check_mark, check_room
 from tenantpool.manager.foresight import Impact, impacts
@@ -34,6 +35,7 @@ from .lease import AsyncLease
 from .pool import AsyncTenantPool
 from .seating import AsyncSeating
 from .shell import AsyncShell
+from .watched import AsyncWatchedLease, sight
 
 _LONGEST_START = 60.0
 _LONGEST_WARMUP = 60.0
@@ -87,6 +89,7 @@ class AsyncManager:
         self._changes = AsyncChanges(self._seating, self._make_shell, mark)
         self._catalog = AsyncCatalog(self._seating, self._changes, mark)
         self._wake_at = inf
+        self._look_into(roster.settings)
 
     def __repr__(self) -> str:
         databases = ", ".join(
@@ -180,7 +183,18 @@ class AsyncManager:
             kwargs=self._kwargs,
             configure=self._configure,
             mark=self._mark,
+            insight=self.insight,
         )
+
+    def _look_into(self, settings: Settings) -> None:
+        """Look at statements from now on, or no more; leases in use go on as they are."""
+        wanted = settings.insight
+        self.insight = Insight(wanted.options()) if wanted.enabled else None
+        """What statements and leases tell; None unless the settings ask for it."""
+        self._lookout = self.insight.lookout() if self.insight is not None else None
+        self._lease_class = AsyncLease if self.insight is None else AsyncWatchedLease
+        for shell in self._shells.values():
+            shell.insight = self.insight or shell.insight
 
     def _check_guarantees(self) -> None:
         for shell in self._shells.values():
@@ -199,7 +213,7 @@ class AsyncManager:
         here, and any other Refused on entering.
         """
         shell, seat = self._seats.get(tenant) or self._admit(tenant)
-        return AsyncLease(shell, seat, timeout, priority)
+        return self._lease_class(shell, seat, timeout, priority)
 
     async def acquire(
         self, tenant: str, *, timeout: float | None = None, priority: int = 0
@@ -308,7 +322,10 @@ class AsyncManager:
         """
         if not self.is_open:
             raise ManagerClosed(f"the manager is {self._state}")
+        before = self.settings.insight
         plan = await self._changes.apply(settings, overrides, by or {})
+        if self.settings.insight != before:
+            self._look_into(self.settings)
         await self._catalog.keep_up()
         return plan
 
@@ -445,3 +462,5 @@ class AsyncManager:
         for shell in list(self._shells.values()):
             shell.sweep()
         await self._changes.tidy()
+        if self._lookout is not None:
+            self._lookout.look(monotonic(), map(sight, self.leases()))

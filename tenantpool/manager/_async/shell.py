@@ -18,6 +18,7 @@ from tenantpool.core import actions as act
 from tenantpool.core.database import Database
 from tenantpool.core.pool import Pool
 from tenantpool.core.tenant import Tenant
+from tenantpool.insight.insight import Insight
 from tenantpool.manager.journal import report
 from tenantpool.pools import session
 from tenantpool.pools._async.pool import AsyncPassivePool
@@ -49,6 +50,7 @@ class AsyncShell(AsyncPerformer):
         kwargs: Mapping[str, Any],
         configure: Callable[[AsyncConnection[Any]], Awaitable[None]] | None,
         mark: str | None = None,
+        insight: Insight | None = None,
     ) -> None:
         steward = AsyncSteward(name, settings, mark)
         super().__init__(
@@ -58,6 +60,7 @@ class AsyncShell(AsyncPerformer):
             seating=seating,
             close_timeout=settings.databases[name].close_timeout,
         )
+        self.insight = insight
         self.check_after = self.core.limits.check_after
         self._settings = settings
         self._connection_class = connection_class

@@ -21,6 +21,7 @@ from tenantpool.config.plan import Plan
 from tenantpool.config.roster import Roster
 from tenantpool.core.tenant import Tenant
 from tenantpool.errors import LeaseEnded, ManagerClosed
+from tenantpool.insight.insight import Insight
 from tenantpool.manager import forks
 from tenantpool.manager.capacity import check_mark, check_room
 from tenantpool.manager.foresight import Impact, impacts
@@ -35,6 +36,7 @@ from .lease import Lease
 from .pool import TenantPool
 from .seating import Seating
 from .shell import Shell
+from .watched import WatchedLease, sight
 
 _LONGEST_START = 60.0
 _LONGEST_WARMUP = 60.0
@@ -88,6 +90,7 @@ class Manager:
         self._changes = Changes(self._seating, self._make_shell, mark)
         self._catalog = Catalog(self._seating, self._changes, mark)
         self._wake_at = inf
+        self._look_into(roster.settings)
 
     def __repr__(self) -> str:
         databases = ", ".join(
@@ -181,7 +184,18 @@ class Manager:
             kwargs=self._kwargs,
             configure=self._configure,
             mark=self._mark,
+            insight=self.insight,
         )
+
+    def _look_into(self, settings: Settings) -> None:
+        """Look at statements from now on, or no more; leases in use go on as they are."""
+        wanted = settings.insight
+        self.insight = Insight(wanted.options()) if wanted.enabled else None
+        """What statements and leases tell; None unless the settings ask for it."""
+        self._lookout = self.insight.lookout() if self.insight is not None else None
+        self._lease_class = Lease if self.insight is None else WatchedLease
+        for shell in self._shells.values():
+            shell.insight = self.insight or shell.insight
 
     def _check_guarantees(self) -> None:
         for shell in self._shells.values():
@@ -198,7 +212,7 @@ class Manager:
         here, and any other Refused on entering.
         """
         shell, seat = self._seats.get(tenant) or self._admit(tenant)
-        return Lease(shell, seat, timeout, priority)
+        return self._lease_class(shell, seat, timeout, priority)
 
     def acquire(
         self, tenant: str, *, timeout: float | None = None, priority: int = 0
@@ -305,7 +319,10 @@ class Manager:
         """
         if not self.is_open:
             raise ManagerClosed(f"the manager is {self._state}")
+        before = self.settings.insight
         plan = self._changes.apply(settings, overrides, by or {})
+        if self.settings.insight != before:
+            self._look_into(self.settings)
         self._catalog.keep_up()
         return plan
 
@@ -442,3 +459,5 @@ class Manager:
         for shell in list(self._shells.values()):
             shell.sweep()
         self._changes.tidy()
+        if self._lookout is not None:
+            self._lookout.look(monotonic(), map(sight, self.leases()))

@@ -19,6 +19,7 @@ from tenantpool.core import actions as act
 from tenantpool.core.database import Database
 from tenantpool.core.pool import Pool
 from tenantpool.core.tenant import Tenant
+from tenantpool.insight.insight import Insight
 from tenantpool.manager.journal import report
 from tenantpool.pools import session
 from tenantpool.pools._sync.pool import PassivePool
@@ -50,6 +51,7 @@ class Shell(Performer):
         kwargs: Mapping[str, Any],
         configure: Callable[[Connection[Any]], None] | None,
         mark: str | None = None,
+        insight: Insight | None = None,
     ) -> None:
         steward = Steward(name, settings, mark)
         super().__init__(
@@ -59,6 +61,7 @@ class Shell(Performer):
             seating=seating,
             close_timeout=settings.databases[name].close_timeout,
         )
+        self.insight = insight
         self.check_after = self.core.limits.check_after
         self._settings = settings
         self._connection_class = connection_class
