@@ -96,7 +96,7 @@ class Reader:
         if name in lines:
             text = f"{name} stands on line {lines[name]} already"
             raise ConfigError(self._place(event), text)
-        lines[name] = event.start_mark.line + 1
+        lines[name] = _line(event)
         return name
 
     def _scalar(self, event: Any) -> Any:
@@ -118,4 +118,8 @@ class Reader:
             yield event
 
     def _place(self, event: Any) -> str:
-        return f"{self._path}:{event.start_mark.line + 1}"
+        return f"{self._path}:{_line(event)}"
+
+
+def _line(event: Any) -> int:
+    return int(event.start_mark.line) + 1

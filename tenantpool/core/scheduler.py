@@ -94,7 +94,8 @@ class Scheduler(Books):
                 break
             self._serve(now, slot, tenant)
         self._dispatch(now)
-        self._give_up(now, tenant.pool)
+        if not tenant.pool.slots:
+            self._give_up(now, tenant.pool)
 
     def _has_to_go(self, now: float, slot: Slot) -> bool:
         """Whether a connection that is there to be lent must be closed instead."""

@@ -178,6 +178,7 @@ async def test_times_that_change_hold_for_those_who_come_next(house: House):
 REFUSALS = {
     errors.UnknownTenant: "3D000",
     errors.Draining: "57P03",
+    errors.TenantSuspended: "28000",
     errors.BreakerOpen: "57P03",
     errors.ConnectFailed: "57P03",
     errors.ConnectTimeout: "57P03",

@@ -89,13 +89,16 @@ class AsyncChanges:
                 await seating.shells[name].adopt(settings)
         await seating.reseat(list(seating.seats))
 
-    def tidy(self) -> None:
-        """Let go of databases that are configured no more, once nothing is left there."""
+    async def tidy(self) -> None:
+        """Let go of databases that are configured no more, once nothing is left there.
+
+        Blocks, bounded.
+        """
         shells = self._seating.shells
         gone = shells.keys() - self._seating.roster.settings.databases.keys()
         for name in gone:
             if not shells[name].core.used:
-                shells.pop(name).retire()
+                await shells.pop(name).retire()
 
 
 def _changed(old: Roster, settings: Settings | None, overrides: Overrides | None) -> Roster:

@@ -430,7 +430,7 @@ class AsyncManager:
                     self._wake()
                 if now >= sweep_at:
                     sweep_at = now + self.settings.sweep_interval
-                    self._sweep()
+                    await self._sweep()
             except Exception:
                 # Without a clock, waiters of every tenant could wait for ever.
                 logger.exception("upkeep failed, going on")
@@ -441,7 +441,7 @@ class AsyncManager:
         for shell in list(self._shells.values()):
             shell.step(shell.core.wake)
 
-    def _sweep(self) -> None:
+    async def _sweep(self) -> None:
         for shell in list(self._shells.values()):
             shell.sweep()
-        self._changes.tidy()
+        await self._changes.tidy()

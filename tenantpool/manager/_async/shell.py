@@ -192,9 +192,10 @@ class AsyncShell(AsyncPerformer):
         else:
             self.step(self.core.reachable, capacity)
 
-    def retire(self) -> None:
-        """Its database is configured no more, and nothing is left there. Does not block."""
-        self._crew.run(self.steward.close)
+    async def retire(self) -> None:
+        """Its database is configured no more, and nothing is left there. Blocks, bounded."""
+        await self._crew.join()
+        await self.steward.close()
 
     async def make_direct(self, lease: AsyncLease) -> str:
         """Let a worker connect by itself under *lease*: return its libpq string, with password.

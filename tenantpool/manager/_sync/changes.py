@@ -92,7 +92,10 @@ class Changes:
         seating.reseat(list(seating.seats))
 
     def tidy(self) -> None:
-        """Let go of databases that are configured no more, once nothing is left there."""
+        """Let go of databases that are configured no more, once nothing is left there.
+
+        Blocks, bounded.
+        """
         shells = self._seating.shells
         gone = shells.keys() - self._seating.roster.settings.databases.keys()
         for name in gone:

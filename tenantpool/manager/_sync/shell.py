@@ -194,8 +194,9 @@ class Shell(Performer):
             self.step(self.core.reachable, capacity)
 
     def retire(self) -> None:
-        """Its database is configured no more, and nothing is left there. Does not block."""
-        self._crew.run(self.steward.close)
+        """Its database is configured no more, and nothing is left there. Blocks, bounded."""
+        self._crew.join()
+        self.steward.close()
 
     def make_direct(self, lease: Lease) -> str:
         """Let a worker connect by itself under *lease*: return its libpq string, with password.
