@@ -15,6 +15,7 @@ import yaml
 from benchmarks.measure import quantile
 from benchmarks.reload import RATE
 from tenantpool import AsyncManager, Settings
+from tenantpool.service.identity import Identity
 from tenantpool.service.reload import APPLIED, CALL, Origin, Reloader
 from tenantpool.service.source import Source
 
@@ -28,6 +29,10 @@ class Unconcerned:
 
     def check(self, settings: Settings) -> list[Any]:
         """Nothing is wrong."""
+        return []
+
+    def warn(self, settings: Settings, caller: Identity | None) -> list[str]:
+        """Nobody is locked out."""
         return []
 
     def adopt(self, settings: Settings) -> None:
