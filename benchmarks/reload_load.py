@@ -15,6 +15,7 @@ import yaml
 from benchmarks.measure import quantile
 from benchmarks.reload import RATE
 from tenantpool import AsyncManager, Settings
+from tenantpool.service.identity import Identity
 from tenantpool.service.reload import APPLIED, CALL, Origin, Reloader
 from tenantpool.service.source import Source
 
@@ -30,8 +31,8 @@ class Unconcerned:
         """Nothing is wrong."""
         return []
 
-    def warn(self, settings: Settings, caller: object) -> list[str]:
-        """Nobody is surprised."""
+    def warn(self, settings: Settings, caller: Identity | None) -> list[str]:
+        """Nobody is locked out."""
         return []
 
     def adopt(self, settings: Settings) -> None:
@@ -54,9 +55,7 @@ class Editor:
         tenants = {f"tenant{n}": {"dbname": "postgres"} for n in range(WORKERS)}
         databases = {"main": {"conninfo": self._dsn, "capacity": 40}}
         text = yaml.safe_dump({"databases": databases, "tiers": tiers, "tenants": tenants})
-        new = self.path.with_suffix(".new")
-        new.write_text(text)
-        new.rename(self.path)  # nobody finds it half written
+        self.path.write_text(text)
 
 
 async def reloads(dsn: str, rounds: int, seconds: float) -> dict[str, Any]:

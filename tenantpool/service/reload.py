@@ -8,14 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import asynccontextmanager, contextmanager
 from math import inf
 from time import monotonic
 from typing import Final, NamedTuple, Protocol, TypeVar
 
+from tenantpool.concurrency import AsyncAlarm
 from tenantpool.config import Settings
 from tenantpool.config.overrides import Overrides
 from tenantpool.config.plan import Plan
@@ -39,8 +49,12 @@ CALL: Final = "call"
 OVERRIDE: Final = "override"
 END_OF_OVERRIDE: Final = "end of override"
 
-_REST = 0.25
-"""Seconds between two readings of the source: each costs milliseconds, which leases would feel."""
+_REST = 1.0
+"""Seconds between two readings of the source, so that nobody can keep the service busy with it."""
+
+_SHORT_TURN = 0.0005
+"""Seconds for which a thread may keep the others waiting; Python's default is ten times as long."""
+
 _MOST_LINES = 1000
 """Lines of the log for one configuration that is wrong."""
 
@@ -149,9 +163,11 @@ class Reloader:
         self._source = source
         self._follower = follower
         self._turn = asyncio.Lock()
-        self._asked: dict[Origin, asyncio.Task[Outcome]] = {}
-        """Readings that have not begun yet."""
-        self._read_at = -inf
+        self._reading = asyncio.Lock()
+        self._rest = AsyncAlarm()
+        self._rested_at = -inf
+        self._next: asyncio.Task[Outcome] | None = None
+        """Will read the source, and has not begun."""
         self._under_way: set[asyncio.Task[object]] = set()
 
     def __repr__(self) -> str:
@@ -167,14 +183,16 @@ class Reloader:
         if it is refused, with every reason, and ConfigConflict if the digest in force is not
         *expected*. A *dry_run* says what would happen, and leaves no trace.
 
-        The source is read at most four times a second, however often it is asked for: who asks
-        until that begins is answered together.
+        The source is read once a second at most: all who ask meanwhile get what the next reading
+        finds, which is in the name of the first of them.
         """
         if dry_run:
             return await self._try(origin, yaml, expected)
         if yaml or expected:
             return await self.finish(self._reload(origin, yaml, expected))
-        return await self._reload_together(origin)
+        if self._next is None:
+            self._next = self._begin(self._reload_next(origin))
+        return await asyncio.shield(self._next)
 
     async def reload_and_log(self, origin: Origin) -> None:
         """The same for those to whom nobody listens: what is wrong is in the log only."""
@@ -192,11 +210,17 @@ class Reloader:
         return foresight._replace(impacts=tuple(await self._manager.foresee(settings)))
 
     async def read(self, yaml: str = "") -> Settings:
-        """What the source, or *yaml* in its place, says. Raises ConfigError if it is wrong."""
-        return await asyncio.to_thread(self._load, yaml)
+        """What the source, or *yaml* in its place, says. Raises ConfigError if it is wrong.
+
+        It is read beside the event loop, one after the other.
+        """
+        async with self._reading:
+            with _short_turns():
+                return await asyncio.to_thread(self._load, yaml)
 
     async def close(self) -> None:
         """Blocks until changes that are under way have been made."""
+        self._rest.ring()
         while self._under_way:
             await asyncio.wait(self._under_way)
 
@@ -235,40 +259,36 @@ class Reloader:
 
     async def finish(self, work: Coroutine[object, object, T]) -> T:
         """Do *work* to its end, even if the caller is cancelled."""
-        return await asyncio.shield(self._start(work))
+        return await asyncio.shield(self._begin(work))
 
     # -- inside --------------------------------------------------------------------------------
 
-    def _start(self, work: Coroutine[object, object, T]) -> asyncio.Task[T]:
+    def _begin(self, work: Coroutine[object, object, T]) -> asyncio.Task[T]:
         task = asyncio.ensure_future(work)
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
         task.add_done_callback(_note_error)
         return task
 
-    async def _reload_together(self, origin: Origin) -> Outcome:
-        task = self._asked.get(origin)
-        if task is None:
-            task = self._asked[origin] = self._start(self._reload_soon(origin))
-        return await asyncio.shield(task)
-
-    async def _reload_soon(self, origin: Origin) -> Outcome:
-        await asyncio.sleep(self._read_at + _REST - monotonic())
-        self._read_at = monotonic()
-        del self._asked[origin]
-        return await self._reload(origin, "", "")
+    async def _reload_next(self, origin: Origin) -> Outcome:
+        await self._rest.wait(self._rested_at - monotonic())
+        async with self.turn():
+            self._next, self._rested_at = None, monotonic() + _REST
+            return await self._read_and_change(origin, "")
 
     async def _reload(self, origin: Origin, yaml: str, expected: str) -> Outcome:
         async with self.turn() as old:
             _expect(old, expected)
-            try:
-                settings = await self.read(yaml)
-                outcome = await self._change(origin, settings)
-            except ConfigError as error:
-                await self._conclude(_refusal(origin, self._manager.roster.digest, error))
-                raise
-            await self._conclude(outcome)
-            return outcome
+            return await self._read_and_change(origin, yaml)
+
+    async def _read_and_change(self, origin: Origin, yaml: str) -> Outcome:
+        try:
+            outcome = await self._change(origin, await self.read(yaml))
+        except ConfigError as error:
+            await self._conclude(_refusal(origin, self._manager.roster.digest, error))
+            raise
+        await self._conclude(outcome)
+        return outcome
 
     async def _change(self, origin: Origin, settings: Settings) -> Outcome:
         old = self._manager.roster
@@ -329,6 +349,17 @@ def _expect(roster: Roster, digest: str) -> None:
 
 def _refusal(origin: Origin, digest: str, error: ConfigError) -> Outcome:
     return Outcome(REFUSED, origin, time.time(), digest, digest, mistakes=tuple(mistakes_of(error)))
+
+
+@contextmanager
+def _short_turns() -> Iterator[None]:
+    """Let the event loop have its turn soon while another thread computes."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(min(usual, _SHORT_TURN))
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(usual)
 
 
 def _note_error(task: asyncio.Task[object]) -> None:

@@ -142,7 +142,7 @@ def adopt(service: Service, identities: dict[str, Any]) -> None:
 
 async def test_a_token_that_is_new_opens_and_one_that_is_gone_does_not(guarded: Service) -> None:
     new = "another-token-of-the-worker"
-    worker = {**IDENTITIES["worker"], "token": new}
+    worker = {"token": new, "tenants": ["acme"]}
     async with channel(guarded.unix, TOKEN) as old, channel(guarded.unix, new) as other:
         assert (await refusal(old), await refusal(other)) == ("", "NOT_AUTHENTICATED")
         adopt(guarded, {**IDENTITIES, "worker": worker})

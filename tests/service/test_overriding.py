@@ -202,3 +202,16 @@ async def test_one_whose_tier_is_gone_is_named(house: House) -> None:
     assert list(without_effect(overrides, house.manager.settings)) == [
         "acme: override abc123 by ops: launch does nothing, there is no tier gold"
     ]
+
+
+async def test_what_the_tier_guarantees_must_fit(tmp_path: Path) -> None:
+    store = OverrideStore(tmp_path, "test")
+    made = settings(
+        tiers={"enterprise": {"guarantee": 6}}, tenants=TENANTS, template={"enabled": False}
+    )
+    async with AsyncManager(made) as manager:
+        overriding = Overriding(Reloader(manager, Source(), Follower()), store)
+        wish = Wish("acme", "enterprise", None, None, "")
+        with pytest.raises(ConfigError, match=r"databases.main.capacity: 5 is less than .* 6"):
+            await overriding.set(wish, OPS)
+        assert store.load() == {}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
+import time
 from collections.abc import AsyncIterator
 from itertools import pairwise
 from pathlib import Path
@@ -175,6 +177,67 @@ async def test_changes_wait_for_each_other(house: House) -> None:
     assert house.cap == 35
 
 
+async def test_all_who_ask_before_the_file_is_read_share_what_it_says(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tenantpool.service.reload._REST", 0.05)
+    house.write(BIGGER)
+    outcomes = await asyncio.gather(*(house.reloader.reload(Origin("call")) for _ in range(100)))
+    assert [outcome.result for outcome in outcomes] == [APPLIED] * 100
+    assert house.reloader.counts == {APPLIED: 1}
+    house.write(YAML)  # nobody has been promised that this would not be read
+    started = time.monotonic()
+    assert (await house.reloader.reload(Origin("call"))).result == APPLIED
+    assert time.monotonic() - started < 5
+    assert house.cap == 25
+
+
+async def test_who_asks_while_the_file_is_read_gets_what_it_says_after_that(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading, go_on = asyncio.Event(), asyncio.Event()
+    read = house.reloader.read
+
+    async def slowly(yaml: str = "") -> Settings:
+        found = await read(yaml)
+        reading.set()
+        await go_on.wait()
+        return found
+
+    monkeypatch.setattr(house.reloader, "read", slowly)
+    first = asyncio.create_task(house.reloader.reload(Origin("call")))
+    await reading.wait()
+    house.write(BIGGER)
+    second = asyncio.create_task(house.reloader.reload(Origin("call")))
+    go_on.set()
+    assert ((await first).result, (await second).result) == (UNCHANGED, APPLIED)
+
+
+async def test_closing_does_not_wait_for_the_rest(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tenantpool.service.reload._REST", 3600.0)
+    await house.reloader.reload(Origin("call"))
+    waiting = asyncio.create_task(house.reloader.reload(Origin("call")))
+    await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        await house.reloader.close()
+        assert (await waiting).result == UNCHANGED
+
+
+async def test_the_event_loop_gets_its_turn_soon_while_a_file_is_read(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual, seen = sys.getswitchinterval(), list[float]()
+    load = house.source.load
+    monkeypatch.setattr(
+        house.source, "load", lambda: (seen.append(sys.getswitchinterval()), load())[1]
+    )
+    await asyncio.gather(*(house.reloader.read() for _ in range(3)))
+    assert seen == [pytest.approx(0.0005)] * 3
+    assert sys.getswitchinterval() == usual
+
+
 async def test_a_caller_that_goes_does_not_stop_a_change_half_way(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -257,12 +320,3 @@ def test_a_plan_says_who_is_locked_out() -> None:
     assert said(worker=worker) == [
         "nobody may administer any more: further changes must come through the file"
     ]
-
-
-async def test_whoever_asks_until_the_reading_begins_is_answered_together(house: House) -> None:
-    asked = [house.reloader.reload(Origin(source)) for source in (SIGHUP, FILE) for _ in range(20)]
-    outcomes = await asyncio.gather(*asked)
-    assert [outcome.result for outcome in outcomes] == [UNCHANGED] * 40
-    assert house.reloader.counts[UNCHANGED] == 2
-    house.write(BIGGER)
-    assert (await house.reloader.reload(Origin(SIGHUP))).result == APPLIED
