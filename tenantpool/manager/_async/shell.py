@@ -26,6 +26,7 @@ from tenantpool.pools import session
 from tenantpool.pools._async.link import AsyncLink
 from tenantpool.pools._async.pool import AsyncPassivePool
 from tenantpool.pools.failures import classify
+from tenantpool.pools.quick_wipe import Wiper
 
 from .steward import AsyncSteward
 
@@ -73,6 +74,8 @@ class AsyncShell:
         self._kwargs = kwargs
         self._configure = configure
         self._crew = AsyncCrew(2 * self.core.limits.connect_concurrency, f"tenantpool-{name}")
+        if True:  # ASYNC
+            self._wiper: Wiper | None = None
         self._emptied: AsyncSignal | None = None
         self._warmed: dict[Pool, list[AsyncSignal]] = {}
         self._stopping = False
@@ -124,6 +127,13 @@ class AsyncShell:
                     self._forget(tenant.name)
                 case act.Notice(event, fields):
                     report(logging.WARNING, event, database=self.name, **fields)
+
+    if True:  # ASYNC
+
+        def hurry(self) -> None:
+            """Somebody waits: begin the wipes that were to begin in a moment. Does not block."""
+            if self._wiper is not None:
+                self._wiper.hurry()
 
     # -- tenants -------------------------------------------------------------------------------
 
@@ -207,11 +217,11 @@ class AsyncShell:
         if True:  # ASYNC
             link = slot.connection
             assert isinstance(link, AsyncLink)
+            if self._wiper is None:
+                self._wiper = Wiper(_WIPE_DELAY, self._close_timeout)
             # Whoever gave it back may ask for the next one at once, and need not wait for this.
-            delay = 0.0 if slot.pool.ranking or self.core.ranking else _WIPE_DELAY
-            work = link.wipe_quickly(delay, self._close_timeout, partial(self._wiped, slot))
-            if work is not None:
-                self._crew.watch(work)
+            at_once = bool(slot.pool.ranking or self.core.ranking)
+            if link.wipe_quickly(self._wiper, partial(self._wiped, slot), at_once=at_once):
                 return
         self._crew.run(self._reset, slot)
 
@@ -323,6 +333,9 @@ class AsyncShell:
             for lease in late:
                 self.step(self.core.revoke, lease)
         self._stopping = True
+        if True:  # ASYNC
+            if self._wiper is not None:
+                await self._wiper.close()
         await self._crew.join()
         await self.steward.close()
         return len(late)
