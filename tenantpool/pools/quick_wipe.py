@@ -61,60 +61,28 @@ class Wiper:
     What is asked last is a number made for it, and the whole answer must be the answer to that:
     what a former holder had under way would come before it.
 
-    A wipe begins within *delay* seconds and takes at most *timeout* seconds. Those that begin
-    together share a timer, and all that are under way one descriptor in the event loop, since it
-    is much dearer to let that watch each of them.
+    A wipe takes at most *timeout* seconds. All that are under way share one descriptor in the
+    event loop, since it is much dearer to let that watch each of them.
     """
 
-    def __init__(self, delay: float, timeout: float) -> None:
+    def __init__(self, timeout: float) -> None:
         """Belongs to the event loop that runs. To be closed."""
-        self._delay = delay
         self._timeout = timeout
         self._loop = asyncio.get_running_loop()
-        self._fresh: list[tuple[socket.socket, Done]] = []
         self._asked: dict[int, _Wipe] = {}
-        self._begin: asyncio.TimerHandle | None = None
         self._check: asyncio.TimerHandle | None = None
         self._emptied: asyncio.Event | None = None
         self._answers = select.epoll()
         self._loop.add_reader(self._answers.fileno(), self._read)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {len(self._fresh)} to do, {len(self._asked)} under way>"
+        return f"<{type(self).__name__} {len(self._asked)} under way>"
 
-    def wipe(self, sock: socket.socket, done: Done, *, at_once: bool) -> None:
+    def wipe(self, sock: socket.socket, done: Done) -> None:
         """Wipe the session on *sock*, which must not block, and tell *done*. Does not block.
 
         Until then the socket must stay open, and nobody else may use it.
         """
-        if at_once:
-            self._ask(sock, done)
-            return
-        self._fresh.append((sock, done))
-        if self._begin is None:
-            self._begin = self._loop.call_later(self._delay, self.hurry)
-
-    def hurry(self) -> None:
-        """Begin now what was to begin in a moment: somebody waits for it. Does not block."""
-        if self._begin is not None:
-            self._begin.cancel()
-            self._begin = None
-            fresh, self._fresh = self._fresh, []
-            for sock, done in fresh:
-                self._ask(sock, done)
-
-    async def close(self) -> None:
-        """Wait until no wipe is under way. None may begin any more."""
-        self.hurry()
-        if self._asked:
-            self._emptied = asyncio.Event()
-            await self._emptied.wait()
-        if self._check is not None:
-            self._check.cancel()
-        self._loop.remove_reader(self._answers.fileno())
-        self._answers.close()
-
-    def _ask(self, sock: socket.socket, done: Done) -> None:
         nonce = os.urandom(_NONCE // 2).hex().encode()
         question = _QUESTION + nonce + _ASKED
         try:
@@ -129,6 +97,16 @@ class Wiper:
         self._answers.register(wipe.fd, select.EPOLLIN)
         if self._check is None:
             self._check = self._loop.call_later(self._timeout, self._end_late)
+
+    async def close(self) -> None:
+        """Wait until no wipe is under way. None may begin any more."""
+        if self._asked:
+            self._emptied = asyncio.Event()
+            await self._emptied.wait()
+        if self._check is not None:
+            self._check.cancel()
+        self._loop.remove_reader(self._answers.fileno())
+        self._answers.close()
 
     def _read(self) -> None:
         for fd, _ in self._answers.poll(0, _AT_ONCE):

@@ -185,6 +185,7 @@ class Desk:
     def ask(self, caller: Caller, wanted: AcquireLeaseRequest, within: float | None = None) -> Loan:
         """Ask for a lease. Does not block; granted if its ``way`` is set, else ``settle`` it."""
         loan = self.admission.admit(self, caller, wanted, within)
+        loan.shell.prepare(loan.tenant)
         try:
             if loan.ask() and not self.switchboard.is_direct(loan, wanted):
                 self._grant(loan, wanted)
@@ -361,7 +362,7 @@ class Desk:
             self._give_back(loan)
 
     def _give_back(self, loan: Loan) -> None:
-        loan.shell.step(loan.shell.core.release, loan, healthy=loan.is_healthy)
+        loan.shell.release(loan, healthy=loan.is_healthy)
 
     def _cut(self, loan: Loan, reason: str) -> None:
         """Take it away from its holder."""

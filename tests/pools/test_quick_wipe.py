@@ -27,8 +27,8 @@ async def wipe(link, timeout: float = 20.0) -> str:
     """Wipe quickly; return the problem."""
     problems: list[str] = []
     link.is_lent_away = True
-    wiper = Wiper(0.0, timeout)
-    assert link.wipe_quickly(wiper, problems.append, at_once=True)
+    wiper = Wiper(timeout)
+    assert link.wipe_quickly(wiper, problems.append)
     await wiper.close()
     (problem,) = problems
     return problem
@@ -112,39 +112,23 @@ async def test_only_the_other_wipe_will_do_where_libpq_has_changed_settings(
     link.is_lent_away = True
     await link.switch("set timezone = 'Asia/Tokyo'", undo=False)
     assert link.parameters["TimeZone"] == "Asia/Tokyo"
-    wiper = Wiper(0.0, 1.0)
-    assert not link.wipe_quickly(wiper, print, at_once=True)
+    wiper = Wiper(1.0)
+    assert not link.wipe_quickly(wiper, print)
     await wiper.close()
     await link.wipe(20)
     assert link.parameters == known
     assert await wipe(link) == ""
 
 
-async def test_those_that_were_to_begin_later_begin_when_somebody_waits() -> None:
-    problems: list[str] = []
-    wiper = Wiper(1000.0, 20.0)
-    pairs = [_pair() for _ in range(3)]
-    for ours, _ in pairs:
-        wiper.wipe(ours, problems.append, at_once=False)
-    assert repr(wiper) == "<Wiper 3 to do, 0 under way>"
-    wiper.hurry()
-    assert repr(wiper) == "<Wiper 0 to do, 3 under way>"
-    for _, theirs in pairs:
-        theirs.send(answer_to(theirs.recv(1000)))
-    await wiper.close()
-    assert problems == ["", "", ""]
-    _close(pairs)
-
-
 async def test_the_answers_of_others_do_not_wait_for_one_that_does_not_come() -> None:
     problems: list[tuple[str, str]] = []
-    wiper = Wiper(0.001, 0.2)
+    wiper = Wiper(0.2)
     pairs = [_pair() for _ in range(3)]
     for name, (ours, _) in zip("abc", pairs, strict=True):
-        wiper.wipe(ours, partial(_note, problems, name), at_once=False)
+        wiper.wipe(ours, partial(_note, problems, name))
     for at in (2, 1):
         theirs = pairs[at][1]
-        theirs.send(answer_to(await asyncio.to_thread(theirs.recv, 1000)))
+        theirs.send(answer_to(theirs.recv(1000)))
     await wiper.close()
     assert sorted(problems) == [("a", "no answer in time"), ("b", ""), ("c", "")]
     _close(pairs)
@@ -152,11 +136,11 @@ async def test_the_answers_of_others_do_not_wait_for_one_that_does_not_come() ->
 
 async def test_one_whose_server_has_gone_ends_at_once() -> None:
     problems: list[str] = []
-    wiper = Wiper(0.0, 20.0)
+    wiper = Wiper(20.0)
     pairs = [_pair(), _pair()]
     pairs[0][1].close()
     for ours, _ in pairs:
-        wiper.wipe(ours, problems.append, at_once=True)
+        wiper.wipe(ours, problems.append)
     pairs[1][1].close()
     await wiper.close()
     assert len(problems) == 2
@@ -205,8 +189,8 @@ async def _answer_in_pieces(asides, cuts, data) -> None:
     with ours, theirs:
         ours.setblocking(False)
         problems: list[str] = []
-        wiper = Wiper(0.0, 20.0)
-        wiper.wipe(ours, problems.append, at_once=True)
+        wiper = Wiper(20.0)
+        wiper.wipe(ours, problems.append)
         frames = list(FRAMES)
         answer = answer_to(theirs.recv(1000))
         for kind, body in asides:  # between two of the frames

@@ -161,8 +161,6 @@ class AsyncLease(Request):
         """Wait for the answer; raises the refusal, at the latest when the time is over."""
         shell = self.shell
         if self._signal is not None and self.state == WAITING:
-            if True:  # ASYNC
-                shell.hurry()
             try:
                 await self._signal.wait(self.since + self._timeout - monotonic())
             except BaseException:

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 
 _DRAIN_POLL = 0.02
-_WIPE_DELAY = 0.001
-"""Seconds for which requests go before the wipes of what was given back."""
+_RETURN_DELAY = 0.001
+"""Seconds for which requests go before returns, as long as nobody waits for them."""
 _EMPTY_EVERY = 60
 """A pool without connections can only be forgotten, so every 60th sweep looks at it."""
 
@@ -75,6 +75,8 @@ class AsyncShell:
         self._configure = configure
         self._crew = AsyncCrew(2 * self.core.limits.connect_concurrency, f"tenantpool-{name}")
         if True:  # ASYNC
+            self._returned: list[AsyncLease] = []
+            self._returning: asyncio.TimerHandle | None = None
             self._wiper: Wiper | None = None
         self._emptied: AsyncSignal | None = None
         self._warmed: dict[Pool, list[AsyncSignal]] = {}
@@ -130,10 +132,33 @@ class AsyncShell:
 
     if True:  # ASYNC
 
-        def hurry(self) -> None:
-            """Somebody waits: begin the wipes that were to begin in a moment. Does not block."""
-            if self._wiper is not None:
-                self._wiper.hurry()
+        def release(self, lease: AsyncLease, *, healthy: bool) -> None:
+            """Take *lease* back, now or in a moment. Does not block.
+
+            Whoever gave it back may ask for the next one at once: unless somebody waits, that
+            need not wait until this has been wiped.
+            """
+            tenant = lease.tenant
+            if not healthy or tenant.queue or tenant.pool.ranking or self.core.ranking:
+                self.step(self.core.release, lease, healthy=healthy)
+                return
+            self._returned.append(lease)
+            if self._returning is None:
+                loop = asyncio.get_running_loop()
+                self._returning = loop.call_later(_RETURN_DELAY, self._take_back)
+
+        def prepare(self, tenant: Tenant) -> None:
+            """*tenant* is about to ask: what came back is needed now, unless one is at hand."""
+            at_hand = tenant.pool.idle and tenant.in_use < tenant.limits.cap
+            if self._returning is not None and not at_hand:
+                self._returning.cancel()
+                self._take_back()
+
+        def _take_back(self) -> None:
+            self._returning = None
+            returned, self._returned = self._returned, []
+            for lease in returned:
+                self.step(self.core.release, lease)
 
     # -- tenants -------------------------------------------------------------------------------
 
@@ -218,10 +243,8 @@ class AsyncShell:
             link = slot.connection
             assert isinstance(link, AsyncLink)
             if self._wiper is None:
-                self._wiper = Wiper(_WIPE_DELAY, self._close_timeout)
-            # Whoever gave it back may ask for the next one at once, and need not wait for this.
-            at_once = bool(slot.pool.ranking or self.core.ranking)
-            if link.wipe_quickly(self._wiper, partial(self._wiped, slot), at_once=at_once):
+                self._wiper = Wiper(self._close_timeout)
+            if link.wipe_quickly(self._wiper, partial(self._wiped, slot)):
                 return
         self._crew.run(self._reset, slot)
 
@@ -327,6 +350,10 @@ class AsyncShell:
         """
         self._emptied = AsyncSignal()
         self.step(self.core.shutdown)
+        if True:  # ASYNC
+            if self._returning is not None:
+                self._returning.cancel()
+                self._take_back()
         late: list[AsyncLease] = []
         if self.core.used and not await self._emptied.wait(grace):
             late = self.leases()

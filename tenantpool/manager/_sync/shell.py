@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 
 _DRAIN_POLL = 0.02
-_WIPE_DELAY = 0.001
-"""Seconds for which requests go before the wipes of what was given back."""
+_RETURN_DELAY = 0.001
+"""Seconds for which requests go before returns, as long as nobody waits for them."""
 _EMPTY_EVERY = 60
 """A pool without connections can only be forgotten, so every 60th sweep looks at it."""
 

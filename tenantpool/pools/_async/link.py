@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -184,7 +183,7 @@ class AsyncLink:
 
     if True:  # ASYNC
 
-        def wipe_quickly(self, wiper: Wiper, done: Done, *, at_once: bool) -> bool:
+        def wipe_quickly(self, wiper: Wiper, done: Done) -> bool:
             """Let *wiper* wipe; return False if only ``wipe`` will do. Does not block."""
             if not self.is_lent_away or self.is_altered or self.pool.is_configured:
                 return False
@@ -193,7 +192,7 @@ class AsyncLink:
                 self.is_shared = bool(problem)
                 done(problem)
 
-            wiper.wipe(self.socket, wiped, at_once=at_once)
+            wiper.wipe(self.socket, wiped)
             return True
 
     async def cancel(self, timeout: float) -> None:
