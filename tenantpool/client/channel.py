@@ -193,8 +193,10 @@ class _Call:
 
     def wake(self) -> None:
         """Let its thread look. Does not block."""
-        with suppress(RuntimeError):  # it is open already
+        try:
             self._latch.release()
+        except RuntimeError:
+            return  # it is open already
 
     def sleep(self, timeout: float) -> None:
         """Wait for *wake*, for up to *timeout* seconds."""
@@ -237,13 +239,13 @@ class Channel:
         try:
             self.tell(request)
             self._wait(call, deadline)
-            if self._leave(number, call) is None:
+            answer = call.answer or self._leave(number, call)
+            if answer is None:
                 raise ServiceUnavailable(self.lost or _no_answer(timeout))
         except BaseException:
             self._dismiss(number, call)
             raise
-        assert call.answer is not None
-        return call.answer
+        return answer
 
     def tell(self, request: SessionRequest) -> None:
         """Say *request*, to which no answer is awaited. Raises ServiceUnavailable.
@@ -361,9 +363,9 @@ class Channel:
             if left <= 0:
                 return
             if self._readable.poll(None if left == inf else left * 1000):
-                self._receive()
+                self._receive(call)
 
-    def _receive(self) -> None:
+    def _receive(self, reader: _Call | None = None) -> None:
         try:
             answers = self._inbox.read()
         except BlockingIOError:
@@ -375,9 +377,10 @@ class Channel:
             self.lose("interrupted while reading")
             raise
         for answer in answers:
-            self._deliver(answer)
+            self._deliver(answer, reader)
 
-    def _deliver(self, answer: Answer) -> None:
+    def _deliver(self, answer: Answer, reader: _Call | None) -> None:
+        """Hand *answer* to the thread that waits for it, be it the *reader* itself."""
         number = answer.response.sequence
         if not number:
             self._on_notice(answer.response)
@@ -388,7 +391,7 @@ class Channel:
                 call.answer = answer
         if call is None:
             self._drop(answer)
-        else:
+        elif call is not reader:
             call.wake()
 
     def _dismiss(self, number: int, call: _Call) -> None:

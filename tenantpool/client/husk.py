@@ -78,10 +78,12 @@ class Husk:
         return bool(self._unread.poll(0))
 
     def is_reusable(self) -> bool:
-        """Whether libpq's memory of the session is as it was, with nothing of it left to read."""
+        """Whether libpq's memory of the session is as it was, with nothing of it left to read.
+
+        The connection must be clean.
+        """
         return (
-            self.is_usable()
-            and self.pgconn.notifies() is None
+            self.pgconn.notifies() is None
             and not self.has_unread()
             and self._read_parameters() == self._parameters
         )

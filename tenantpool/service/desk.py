@@ -224,16 +224,17 @@ class Desk:
         worker = loan.worker
         loan.tenure = Tenure(
             worker.attendance if worker is not None else None,
-            wanted.ttl.ToMicroseconds() / 1e6 if wanted.HasField("ttl") else self.rules.lease_ttl,
+            self.rules.lease_ttl if loan.ttl is None else loan.ttl,
             loan,
             loan.granted_at + (loan.tenant.limits.max_lease or inf),
         )
         self._tenures.grant(now, loan.tenure)
-        self._watch_time()
         self._loans[loan.lease_id] = loan
         loan.connected.is_lent_away = True
         if worker is not None:
             self._attach(loan, worker)
+        else:
+            self._watch_time()
         if loan.way is not None:
             loan.delivery = DELIVERY_DIRECT
         else:

@@ -49,6 +49,7 @@ class Loan(AsyncLease):
         "tenure",
         "ticket_is_valid",
         "token",
+        "ttl",
         "way",
         "worker",
     )
@@ -60,6 +61,7 @@ class Loan(AsyncLease):
         tenant: Tenant,
         *,
         timeout: float | None,
+        ttl: float | None,
         priority: int,
         identity: Identity,
         worker: Worker | None,
@@ -70,6 +72,8 @@ class Loan(AsyncLease):
         self.identity = identity
         self.worker = worker
         self.purpose = purpose
+        self.ttl = ttl
+        """Seconds that it was asked for; None: the service's default."""
         self.lease_id = ""
         self.token = 0
         self.tenure: Tenure | None = None

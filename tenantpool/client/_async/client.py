@@ -109,6 +109,7 @@ class AsyncLeaseClient(Generic[C]):
         if delivery not in _DELIVERIES:
             raise ValueError(f"delivery {delivery!r}: must be one of {', '.join(_DELIVERIES)}")
         self._delivery = _DELIVERIES[delivery]
+        self._takes_sockets = self._delivery in (DELIVERY_UNSPECIFIED, DELIVERY_HAND_OFF)
         self._linger = linger
         self._dress: Dress[C] = Dress(connection_class, kwargs)
         self._configure = configure
@@ -252,18 +253,18 @@ class AsyncLeaseClient(Generic[C]):
             session = await self._session_by(self._deadline(timeout))
         grant = session.shelf.unpark(tenant)
         if grant is None:
-            return await self._ask_until(tenant, timeout, priority)
+            return await self._ask_until(session, tenant, timeout, priority)
         grant.renew(self._dress)
         self._counters.reused += 1
         return grant
 
-    async def _ask_until(self, tenant: str, timeout: float | None, priority: int) -> Grant:
+    async def _ask_until(
+        self, session: AsyncSession, tenant: str, timeout: float | None, priority: int
+    ) -> Grant:
         """Ask the service, again where it says so or was gone, for as long as there is time."""
-        deadline = self._deadline(timeout)
+        deadline, left = self._deadline(timeout), timeout
         request: SessionRequest | None = None
         while True:
-            session = await self._session_by(deadline)
-            left = None if timeout is None else max(0.0, deadline - monotonic())
             if request is None or not session.uses_grpc:
                 request = self._request(session, tenant, left, priority)
             pause: float | None = 0.0
@@ -287,6 +288,8 @@ class AsyncLeaseClient(Generic[C]):
                 raise error
             self._counters.retries += 1
             await asyncio.sleep(pause)
+            session = await self._session_by(deadline)
+            left = None if timeout is None else max(0.0, deadline - monotonic())
 
     def _request(
         self, session: AsyncSession, tenant: str, timeout: float | None, priority: int
@@ -364,10 +367,6 @@ class AsyncLeaseClient(Generic[C]):
         session = self._session
         if session is not None and session.shelf is grant.shelf:
             session.is_good()
-
-    @property
-    def _takes_sockets(self) -> bool:
-        return self._delivery in (DELIVERY_UNSPECIFIED, DELIVERY_HAND_OFF)
 
     # -- the session ---------------------------------------------------------------------------
 
