@@ -69,7 +69,7 @@ class Desk:
             TenureLimits(rules.lease_ttl_max, rules.lease_grace, rules.confirm_within)
         )
         tickets = Tickets()
-        self.sessions = Sessions(rules, self._tenures, tickets, self._obey)
+        self.sessions = Sessions(rules, self._tenures, tickets, self._obey, self._watch_time)
         self.switchboard = Switchboard(self, tickets)
         self._replays: Replays[Loan] = Replays()
         self._recalls = Recalls(rules.recall_quiet)
