@@ -318,17 +318,14 @@ class Channel:
 
     def _wait(self, call: _Call, deadline: float) -> None:
         """Wait for the answer to *call*: as the reader, or until the reader has brought it."""
-        while call.answer is None and not self.lost:
-            left = deadline - monotonic()
-            if left <= 0:
-                return
-            if self._may_read():
-                try:
-                    self._read(call, deadline)
-                finally:
-                    self._stop_reading()
-            else:
+        while call.answer is None and not self.lost and (left := deadline - monotonic()) > 0:
+            if not self._may_read():
                 call.sleep(left)
+                continue
+            try:
+                self._read(call, deadline)
+            finally:
+                self._stop_reading()
 
     def _may_read(self) -> bool:
         with self._lock:
@@ -341,7 +338,8 @@ class Channel:
         with self._lock:
             self._has_reader = False
             lost = self.lost
-            self._wake_next()
+            if self._calls:
+                self._wake_next()
         if lost:
             self._close()
 
@@ -358,10 +356,7 @@ class Channel:
             next(iter(self._calls.values())).wake()
 
     def _read(self, call: _Call, deadline: float) -> None:
-        while call.answer is None and not self.lost:
-            left = deadline - monotonic()
-            if left <= 0:
-                return
+        while call.answer is None and not self.lost and (left := deadline - monotonic()) > 0:
             if self._readable.poll(None if left == inf else left * 1000):
                 self._receive(call)
 

@@ -25,16 +25,13 @@ _PARAMETERS = (
     b"client_encoding",
     b"default_transaction_read_only",
     b"in_hot_standby",
-    b"integer_datetimes",
     b"is_superuser",
     b"scram_iterations",
     b"search_path",
-    b"server_encoding",
-    b"server_version",
     b"session_authorization",
     b"standard_conforming_strings",
 )
-"""What a server reports of its session, and libpq remembers."""
+"""What a server reports of its session, as far as it can change, and libpq remembers."""
 
 
 def dead_socket() -> socket.socket:
