@@ -16,6 +16,7 @@ from tenantpool.errors import ConfigError
 
 from .client import Client, Rules
 from .exchange import Exchange
+from .relays import Relays
 
 _BACKLOG: Final = 1024
 _PLACE: Final = "service.gateway_port"
@@ -42,6 +43,7 @@ class Gateway:
         startup_timeout: float = 10.0,
         max_startups: int = 1000,
     ) -> None:
+        self.relays = Relays()
         self._exchange = exchange
         self._rules = Rules(tls, require_tls, admits, startup_timeout, max_startups)
         self._servers: list[asyncio.Server] = []
@@ -54,7 +56,7 @@ class Gateway:
     def __repr__(self) -> str:
         state = "closed" if self._is_closed else f"{len(self._servers)} sockets"
         counts = f"{len(self._clients)} clients, {len(self._starting)} of them starting"
-        return f"<{type(self).__name__} {state}, {counts}>"
+        return f"<{type(self).__name__} {state}, {counts}, {self.relays!r}>"
 
     async def listen_tcp(self, host: str, port: int) -> int:
         """Listen at *host*, which may be a name; return the port, which is free if *port* is 0.
@@ -114,6 +116,7 @@ class Gateway:
             await server.wait_closed()
         self._servers.clear()
         self._paths.clear()
+        self.relays.close()
 
     def _welcome(self, *, is_local: bool) -> asyncio.Protocol:
         return Client(self, self._exchange, self._rules, is_local=is_local).protocol
