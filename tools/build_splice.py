@@ -18,7 +18,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 SOURCES = Path("tenantpool/gateway/native")
 MODULE = Path("tenantpool/gateway/_splice.abi3.so")
-FLAGS = "-std=c11 -O2 -Wall -Wextra -fPIC -fvisibility=hidden -pthread -shared".split()
+FLAGS = ("-std=c11", "-O2", "-Wall", "-Wextra", "-fvisibility=hidden")
+LINKED = ("-fPIC", "-pthread", "-shared")
 ABI = "cp311-abi3"
 """The oldest Python that can load it: that of Py_LIMITED_API in module.c."""
 
@@ -42,7 +43,7 @@ def compile_splice(root: Path) -> str:
     extra = shlex.split(os.environ.get("CFLAGS", ""))
     include = f"-I{sysconfig.get_path('include')}"
     fresh = (root / MODULE).with_suffix(f".{os.getpid()}.so")
-    command = [*compiler(), *FLAGS, *extra, include, *sources, "-o", str(fresh)]
+    command = [*compiler(), *FLAGS, *LINKED, *extra, include, *sources, "-o", str(fresh)]
     try:
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     except OSError as error:

@@ -92,7 +92,7 @@ class Relay(asyncio.Protocol):
         return clean
 
     def part_if_quiet(self) -> bool:
-        """Part, if the client has sent nothing, and has got everything. Return whether it was so."""
+        """Part if the client has sent nothing, and has got everything; return whether it was so."""
         is_quiet = (
             not self._is_touched
             and self._framing.is_clean

@@ -115,7 +115,7 @@ class Spliced(asyncio.Protocol):
         return self._part(quietly=False) or False
 
     def part_if_quiet(self) -> bool:
-        """Part, if the client has sent nothing, and has got everything. Return whether it was so."""
+        """Part if the client has sent nothing, and has got everything; return whether it was so."""
         return self._part(quietly=True) is not None
 
     def end(self) -> None:
