@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -12,20 +14,19 @@ from hypothesis import strategies as st
 from tenantpool.gateway.framing import Framing
 from tenantpool.gateway.protocol import READY_FOR_QUERY, ProtocolViolation, message
 
-try:
-    from tenantpool.gateway import _splice as native
-except ImportError:
-    native = None  # type: ignore[assignment]
+if TYPE_CHECKING:
+    from tenantpool.gateway._splice import Framing as NativeFraming
 
-Kind = Callable[[], Framing]
+Kind = Callable[[], "Framing | NativeFraming"]
 
+KINDS: list[Kind] = [Framing]
+"""And the one in C, if it was compiled."""
+with suppress(ImportError):
+    from tenantpool.gateway import _splice
 
-def kinds() -> list[Kind]:
-    """Both, if the one in C was compiled."""
-    return [Framing] if native is None else [Framing, native.Framing]
+    KINDS.append(_splice.Framing)
 
-
-pytestmark = pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.__module__[19:])
+pytestmark = pytest.mark.parametrize("kind", KINDS, ids=["Python", "C"][: len(KINDS)])
 
 BODIES = st.binary(max_size=20)
 REQUESTS = st.builds(message, st.sampled_from([bytes([k]) for k in b"BCDEFHPQScdf"]), BODIES)
@@ -117,7 +118,7 @@ def test_what_can_not_be_a_message(kind: Kind, bad: bytes):
 Step = tuple[str, bytes]
 
 
-def after(kind: Kind, *steps: Step) -> Framing:
+def after(kind: Kind, *steps: Step) -> Framing | NativeFraming:
     framing = kind()
     for side, data in steps:
         follow = framing.requests if side == "client" else framing.answers

@@ -31,7 +31,7 @@ class Exact(Framing):
 
 def pieces(data: bytes, sizes: list[int]) -> list[bytes]:
     """Cut by *sizes*, over and over."""
-    found = []
+    found: list[bytes] = []
     while data:
         size = sizes[len(found) % len(sizes)]
         found.append(data[:size])
