@@ -74,6 +74,7 @@ class Gateway:
                 _PLACE, f"cannot listen at {host}, port {port}: {error.strerror}", "take another"
             ) from None
         self._servers.append(server)
+        self.relays.start()
         return int(server.sockets[0].getsockname()[1])
 
     async def listen_unix(self, folder: Path, port: int) -> int:
@@ -96,6 +97,7 @@ class Gateway:
             raise
         self._paths.append((path, path.stat().st_ino))
         self._servers.append(server)
+        self.relays.start()
         return port
 
     async def close(self) -> None:

@@ -22,7 +22,7 @@ class Relays:
     """Makes those of one gateway. tools/build_splice.py compiles what is in C."""
 
     def __init__(self) -> None:
-        self._splice: Splice | None = None  # starts a thread, so not before it is needed
+        self._splice: Splice | None = None
         self._splice_type: type[Splice] | None = None
         self._framing_type: type[Framing] | type[NativeFraming] = Framing
         if os.environ.get(PURE_PYTHON):
@@ -42,20 +42,23 @@ class Relays:
         """What they are written in: C or Python."""
         return "Python" if self._splice_type is None else "C"
 
+    def start(self) -> None:
+        """Start the splice's thread, if there is one; again does nothing. Raises OSError.
+
+        They belong to the running event loop from then on.
+        """
+        if self._splice_type is not None and self._splice is None:
+            self._splice = self._splice_type()
+
     def relay(
         self,
         client: asyncio.Transport,
         on_end: Callable[[bool], None],
         on_lost: Callable[[], None],
     ) -> Relay | Spliced:
-        """Make one for *client*, see ``Relay``. Only asyncio can read what is encrypted.
-
-        Raises OSError if the thread of the splice can't be started.
-        """
-        if self._splice_type is None or client.get_extra_info("sslcontext") is not None:
+        """Make one for *client*, see ``Relay``. Only asyncio can read what is encrypted."""
+        if self._splice is None or client.get_extra_info("sslcontext") is not None:
             return Relay(client, on_end, on_lost, self._framing_type())
-        if self._splice is None:
-            self._splice = self._splice_type()
         return self._splice.relay(client, on_end, on_lost)
 
     def close(self) -> None:
