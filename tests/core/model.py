@@ -166,11 +166,15 @@ class Model:
     def woke(self, actions: Actions) -> None:
         """As ``took``, for ``wake``, which ends only what has been asked for in vain."""
         before = dict(self.requests)
+        held = Counter(request.tenant for request in self.granted())
+        too_many = max(0, held.total() - self.db.limits.capacity)
+        too_many += sum(max(0, count - tenant.ceiling) for tenant, count in held.items())
         self.took(actions)
-        for request, state in self.requests.items():
-            if state == REVOKED != before[request]:
-                assert self.asked[request] <= self.now, "ended before its deadline"
-                assert request.tenant.limits.shrink == TERMINATE
+        ended = [r for r, state in self.requests.items() if state == REVOKED != before[r]]
+        assert len(ended) <= too_many, "ended more than had to go"
+        for request in ended:
+            assert self.asked[request] <= self.now, "ended before its deadline"
+            assert request.tenant.limits.shrink == TERMINATE
 
     def moved(self, former: Tenant, tenant: Tenant, requests: list[Request]) -> None:
         """A tenant came to another seat, with those who waited."""

@@ -137,6 +137,21 @@ def test_idle_connections_of_the_new_pool_are_lent_at_once() -> None:
     assert waiting.state == GRANTED
 
 
+def test_a_lease_that_ends_elsewhere_lets_a_waiter_have_what_is_idle_here() -> None:
+    world = World()
+    a, b = world.tenant("a", "shared", cap=2), world.tenant("b")
+    world.tenant("y", "shared")
+    held = world.lease(a)
+    others = world.lease_all(2, b)
+    move(world, a, "b")
+    world.ask(a)
+    world.give_back(*others)
+    waiting = world.ask(a)
+    assert (a.pending, waiting.state, len(b.pool.idle)) == (1, WAITING, 1)
+    world.give_back(held)
+    assert waiting.state == GRANTED
+
+
 def test_the_new_pool_warms_up_if_the_former_was_used() -> None:
     world = World()
     a = world.tenant("a", min_size=2)
