@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from google.protobuf.duration_pb2 import Duration
 
 from tenantpool.errors import (
     BadRequest,
@@ -65,7 +67,7 @@ class Admission:
         identity = identity_of(caller)
         self._check(identity, wanted)
         shell, seat = self._manager.seat(wanted.tenant)
-        timeout = wanted.timeout.ToMicroseconds() / 1e6 if wanted.HasField("timeout") else None
+        timeout = _read_seconds(wanted, "timeout")
         if within is not None:
             longest = seat.limits.acquire_timeout if timeout is None else timeout
             timeout = max(0.0, min(longest, within - _ANSWER_BEFORE))
@@ -74,6 +76,7 @@ class Admission:
             shell,
             seat,
             timeout=timeout,
+            ttl=_read_seconds(wanted, "ttl"),
             priority=wanted.priority,
             identity=identity,
             worker=caller if isinstance(caller, Worker) else None,
@@ -150,6 +153,14 @@ def _check(wanted: AcquireLeaseRequest) -> None:
         raise BadRequest(f"request_id has more than {_LONGEST_REQUEST_ID} characters")
     if len(wanted.purpose) > _LONGEST_TEXT:
         raise BadRequest(f"purpose has more than {_LONGEST_TEXT} characters")
-    for name in ("timeout", "ttl"):
-        if wanted.HasField(name) and getattr(wanted, name).ToMicroseconds() < 0:
-            raise BadRequest(f"{name} is negative")
+
+
+def _read_seconds(wanted: AcquireLeaseRequest, name: Literal["timeout", "ttl"]) -> float | None:
+    """The duration of that name, None if it is absent. Raises BadRequest if it is negative."""
+    if not wanted.HasField(name):
+        return None
+    found: Duration = getattr(wanted, name)
+    length = found.seconds + found.nanos / 1e9
+    if length < 0:
+        raise BadRequest(f"{name} is negative")
+    return length

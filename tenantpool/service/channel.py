@@ -30,6 +30,7 @@ NAME = "session.sock"
 
 _HEAD = struct.Struct("!I")
 _CREDENTIALS = struct.Struct("3i")
+_DESCRIPTOR = struct.Struct("i")
 _CHUNK = 65536
 _MOST_UNSENT = 1 << 20
 """Bytes; a worker that does not read is let go of."""
@@ -173,7 +174,7 @@ class _Channel:
             if carried is None:
                 sent = self._socket.send(data)
             else:
-                sent = socket.send_fds(self._socket, [data], [carried.fileno()])
+                sent = _send_along(self._socket, data, carried.fileno())
         except BlockingIOError:
             self._keep(data, carried)
         except OSError:
@@ -198,7 +199,7 @@ class _Channel:
                 if carried < 0:
                     sent = self._socket.send(data)
                 else:
-                    sent = socket.send_fds(self._socket, [data], [carried])
+                    sent = _send_along(self._socket, data, carried)
             except BlockingIOError:
                 return
             except OSError:
@@ -234,3 +235,9 @@ class _Channel:
         self._unsent.clear()
         self._socket.close()
         self._closed(self)
+
+
+def _send_along(sock: socket.socket, data: bytes, fd: int) -> int:
+    """Send *data*, and the descriptor *fd* with its first byte; return how much was sent."""
+    rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, _DESCRIPTOR.pack(fd))
+    return sock.sendmsg((data,), (rights,))

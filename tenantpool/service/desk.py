@@ -71,7 +71,7 @@ class Desk:
         self._manager = manager
         self._tenures = Tenures(_limits(rules))
         tickets = Tickets()
-        self.sessions = Sessions(rules, self._tenures, tickets, self._obey)
+        self.sessions = Sessions(rules, self._tenures, tickets, self._obey, self._watch_time)
         self.switchboard = Switchboard(self, tickets)
         self._replays: Replays[Loan] = Replays()
         self._recalls = Recalls(rules.recall_quiet)
@@ -224,6 +224,7 @@ class Desk:
     def ask(self, caller: Caller, wanted: AcquireLeaseRequest, within: float | None = None) -> Loan:
         """Ask for a lease. Does not block; granted if its ``way`` is set, else ``settle`` it."""
         loan = self.admission.admit(self, caller, wanted, within)
+        loan.shell.prepare(loan.tenant)
         try:
             if loan.ask() and not self.switchboard.is_direct(loan, wanted):
                 self._grant(loan, wanted)
@@ -263,16 +264,17 @@ class Desk:
         worker = loan.worker
         loan.tenure = Tenure(
             worker.attendance if worker is not None else None,
-            wanted.ttl.ToMicroseconds() / 1e6 if wanted.HasField("ttl") else self.rules.lease_ttl,
+            self.rules.lease_ttl if loan.ttl is None else loan.ttl,
             loan,
             loan.granted_at + (loan.tenant.limits.max_lease or inf),
         )
         self._tenures.grant(now, loan.tenure)
-        self._watch_time()
         self._loans[loan.lease_id] = loan
         loan.connected.is_lent_away = True
         if worker is not None:
             self._attach(loan, worker)
+        else:
+            self._watch_time()
         if loan.way is not None:
             loan.delivery = DELIVERY_DIRECT
         else:
@@ -410,7 +412,7 @@ class Desk:
             self._give_back(loan)
 
     def _give_back(self, loan: Loan) -> None:
-        loan.shell.step(loan.shell.core.release, loan, healthy=loan.is_healthy)
+        loan.shell.release(loan, healthy=loan.is_healthy)
 
     def _cut(self, loan: Loan, reason: str) -> None:
         """Take it away from its holder."""

@@ -50,6 +50,7 @@ class Loan(AsyncLease):
         "tenure",
         "ticket_is_valid",
         "token",
+        "ttl",
         "way",
         "why",
         "worker",
@@ -62,6 +63,7 @@ class Loan(AsyncLease):
         tenant: Tenant,
         *,
         timeout: float | None,
+        ttl: float | None,
         priority: int,
         identity: Identity,
         worker: Worker | None,
@@ -75,6 +77,8 @@ class Loan(AsyncLease):
         self.purpose = purpose
         self.epoch = epoch
         """Under which rules it may be lent: see Admission."""
+        self.ttl = ttl
+        """Seconds that it was asked for; None: the service's default."""
         self.lease_id = ""
         self.token = 0
         self.tenure: Tenure | None = None

@@ -27,7 +27,10 @@ _GONE_POLL = 0.005
 
 
 class Sessions:
-    """Who is connected. What becomes due through them is handed to *obey*."""
+    """Who is connected.
+
+    What becomes due through them is handed to *obey*; *watch* is told that there is more to come.
+    """
 
     def __init__(
         self,
@@ -35,11 +38,13 @@ class Sessions:
         tenures: Tenures,
         tickets: Tickets,
         obey: Callable[[Iterable[times.Action]], None],
+        watch: Callable[[], None],
     ) -> None:
         self._rules = rules
         self._tenures = tenures
         self._tickets = tickets
         self._obey = obey
+        self._watch = watch
         self._workers: dict[str, Worker] = {}
         self._by_identity: Counter[str] = Counter()
         self._closing = False
@@ -74,6 +79,7 @@ class Sessions:
         self._workers[worker.session_id] = worker
         self._by_identity[identity.name] += 1
         self._tenures.begin(worker.attendance)
+        self._watch()
         return worker
 
     def join(self, session_pass: str) -> Worker:

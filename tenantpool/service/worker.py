@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 from tenantpool.core.pool import Pool
 from tenantpool.core.tenure import Attendance
 from tenantpool.errors import TenantpoolError
-from tenantpool.v1.lease_pb2 import Delivery
+from tenantpool.v1.lease_pb2 import Delivery, HandOffWay
 from tenantpool.v1.session_pb2 import SessionResponse
 
 from .identity import Identity
@@ -19,11 +19,13 @@ class Husk(NamedTuple):
 
     libpq was told once, at its start-up, what session it is in and how to cancel: so it takes only
     connections of the same *pool* with the same *parameters*, and its cancel key stays the same.
+    *way* is what a lease says that comes into it.
     """
 
     pool: Pool
     parameters: Mapping[str, str]
     cancel_key: tuple[int, int]
+    way: HandOffWay
 
 
 class Line(Protocol):

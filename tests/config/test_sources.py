@@ -104,6 +104,10 @@ def test_what_the_client_is_told_is_no_setting(load: Load) -> None:
     assert "geheim" not in repr(load(MAIN, environ=environ))
 
 
+def test_how_the_gateway_relays_is_no_setting(load: Load) -> None:
+    assert repr(load(MAIN, environ={"TENANTPOOL_PURE_PYTHON": "1"})) == repr(load(MAIN))
+
+
 def test_explicit_settings_read_no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TENANTPOOL_CLOSE_GRACE", "3")
     assert Settings(databases={"main": {"conninfo": ""}}).close_grace == 10

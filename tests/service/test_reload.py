@@ -234,9 +234,12 @@ async def test_the_event_loop_gets_its_turn_soon_while_a_file_is_read(
 ) -> None:
     usual, seen = sys.getswitchinterval(), list[float]()
     load = house.source.load
-    monkeypatch.setattr(
-        house.source, "load", lambda: (seen.append(sys.getswitchinterval()), load())[1]
-    )
+
+    def watched() -> Settings:
+        seen.append(sys.getswitchinterval())
+        return load()
+
+    monkeypatch.setattr(house.source, "load", watched)
     await asyncio.gather(*(house.reloader.read() for _ in range(3)))
     assert seen == [pytest.approx(0.0005)] * 3
     assert sys.getswitchinterval() == usual

@@ -113,6 +113,7 @@ class AsyncLeaseClient(Generic[C]):
         if delivery not in _DELIVERIES:
             raise ValueError(f"delivery {delivery!r}: must be one of {', '.join(_DELIVERIES)}")
         self._delivery = _DELIVERIES[delivery]
+        self._takes_sockets = self._delivery in (DELIVERY_UNSPECIFIED, DELIVERY_HAND_OFF)
         self._linger = linger
         self._dress: Dress[C] = Dress(connection_class, kwargs)
         self._configure = configure
@@ -262,18 +263,18 @@ class AsyncLeaseClient(Generic[C]):
             session = await self._session_by(self._deadline(timeout))
         grant = session.shelf.unpark(tenant)
         if grant is None:
-            return await self._ask_until(tenant, timeout, priority)
+            return await self._ask_until(session, tenant, timeout, priority)
         grant.renew(self._dress)
         self._counters.reused += 1
         return grant
 
-    async def _ask_until(self, tenant: str, timeout: float | None, priority: int) -> Grant:
+    async def _ask_until(
+        self, session: AsyncSession, tenant: str, timeout: float | None, priority: int
+    ) -> Grant:
         """Ask the service, again where it says so or was gone, for as long as there is time."""
-        deadline = self._deadline(timeout)
+        deadline, left = self._deadline(timeout), timeout
         request: SessionRequest | None = None
         while True:
-            session = await self._session_by(deadline)
-            left = None if timeout is None else max(0.0, deadline - monotonic())
             if request is None or not session.uses_grpc:
                 request = self._request(session, tenant, left, priority)
             pause: float | None = 0.0
@@ -297,6 +298,8 @@ class AsyncLeaseClient(Generic[C]):
                 raise error
             self._counters.retries += 1
             await asyncio.sleep(pause)
+            session = await self._session_by(deadline)
+            left = None if timeout is None else max(0.0, deadline - monotonic())
 
     def _request(
         self, session: AsyncSession, tenant: str, timeout: float | None, priority: int
@@ -379,10 +382,6 @@ class AsyncLeaseClient(Generic[C]):
         """Look at the leases in use, for those that last too long. Does not block."""
         assert self._lookout is not None
         self._lookout.look(monotonic(), filter(None, map(sight, grants)))
-
-    @property
-    def _takes_sockets(self) -> bool:
-        return self._delivery in (DELIVERY_UNSPECIFIED, DELIVERY_HAND_OFF)
 
     # -- the session ---------------------------------------------------------------------------
 

@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 
-_WIPE_DELAY = 0.001
-"""Seconds for which requests go before the wipes of what was given back."""
-
 
 class Seating(Protocol):
     """Those who know where each tenant is served."""

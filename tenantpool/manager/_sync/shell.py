@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 _DRAIN_POLL = 0.02
 _SLICE = 50
 """Pools that are looked at in one go."""
+_RETURN_DELAY = 0.001
+"""Seconds for which requests go before returns, as long as nobody waits for them."""
 _EMPTY_EVERY = 60
 """A pool without connections can only be forgotten, so every 60th sweep looks at it."""
 
@@ -198,7 +200,7 @@ class Shell(Performer):
 
     def retire(self) -> None:
         """Its database is configured no more, and nothing is left there. Blocks, bounded."""
-        self._crew.join()
+        self._join()
         self.steward.close()
 
     def make_direct(self, lease: Lease) -> str:
@@ -260,6 +262,10 @@ class Shell(Performer):
             for lease in late:
                 self.step(self.core.revoke, lease)
         self._stopping = True
-        self._crew.join()
+        self._join()
         self.steward.close()
         return len(late)
+
+    def _join(self) -> None:
+        """Wait until all that is under way has ended."""
+        self._crew.join()
