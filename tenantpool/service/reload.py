@@ -20,12 +20,11 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from math import inf
 from time import monotonic
 from typing import Final, NamedTuple, Protocol, TypeVar
 
-from tenantpool.concurrency import AsyncAlarm
 from tenantpool.config import Settings
 from tenantpool.config.overrides import Overrides
 from tenantpool.config.plan import Plan
@@ -50,7 +49,7 @@ OVERRIDE: Final = "override"
 END_OF_OVERRIDE: Final = "end of override"
 
 _REST = 1.0
-"""Seconds between two readings of the source, so that nobody can keep the service busy with it."""
+"""Seconds between two readings of the source: each costs milliseconds, which leases would feel."""
 
 _SHORT_TURN = 0.0005
 """Seconds for which a thread may keep the others waiting; Python's default is ten times as long."""
@@ -164,10 +163,10 @@ class Reloader:
         self._follower = follower
         self._turn = asyncio.Lock()
         self._reading = asyncio.Lock()
-        self._rest = AsyncAlarm()
-        self._rested_at = -inf
-        self._next: asyncio.Task[Outcome] | None = None
-        """Will read the source, and has not begun."""
+        self._is_closing = asyncio.Event()
+        self._read_at = -inf
+        self._asked: dict[Origin, asyncio.Task[Outcome]] = {}
+        """Readings that have not begun yet."""
         self._under_way: set[asyncio.Task[object]] = set()
 
     def __repr__(self) -> str:
@@ -183,16 +182,16 @@ class Reloader:
         if it is refused, with every reason, and ConfigConflict if the digest in force is not
         *expected*. A *dry_run* says what would happen, and leaves no trace.
 
-        The source is read once a second at most: all who ask meanwhile get what the next reading
-        finds, which is in the name of the first of them.
+        The source is read once a second at most, however often it is asked for: who asks until
+        that begins, under the same name, is answered together.
         """
         if dry_run:
             return await self._try(origin, yaml, expected)
         if yaml or expected:
             return await self.finish(self._reload(origin, yaml, expected))
-        if self._next is None:
-            self._next = self._begin(self._reload_next(origin))
-        return await asyncio.shield(self._next)
+        if origin not in self._asked:
+            self._asked[origin] = self._begin(self._reload_soon(origin))
+        return await asyncio.shield(self._asked[origin])
 
     async def reload_and_log(self, origin: Origin) -> None:
         """The same for those to whom nobody listens: what is wrong is in the log only."""
@@ -219,10 +218,11 @@ class Reloader:
                 return await asyncio.to_thread(self._load, yaml)
 
     async def close(self) -> None:
-        """Blocks until changes that are under way have been made."""
-        self._rest.ring()
+        """Blocks until changes that were asked for have been made, without a rest between them."""
+        self._is_closing.set()
         while self._under_way:
             await asyncio.wait(self._under_way)
+        self._is_closing.clear()
 
     # -- for all who change what is in force ---------------------------------------------------
 
@@ -270,11 +270,17 @@ class Reloader:
         task.add_done_callback(_note_error)
         return task
 
-    async def _reload_next(self, origin: Origin) -> Outcome:
-        await self._rest.wait(self._rested_at - monotonic())
+    async def _reload_soon(self, origin: Origin) -> Outcome:
+        await self._have_a_rest()
         async with self.turn():
-            self._next, self._rested_at = None, monotonic() + _REST
+            self._read_at = monotonic()
+            del self._asked[origin]
             return await self._read_and_change(origin, "")
+
+    async def _have_a_rest(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, self._read_at + _REST - monotonic())):
+                await self._is_closing.wait()
 
     async def _reload(self, origin: Origin, yaml: str, expected: str) -> Outcome:
         async with self.turn() as old:

@@ -185,6 +185,10 @@ async def test_all_who_ask_before_the_file_is_read_share_what_it_says(
     outcomes = await asyncio.gather(*(house.reloader.reload(Origin("call")) for _ in range(100)))
     assert [outcome.result for outcome in outcomes] == [APPLIED] * 100
     assert house.reloader.counts == {APPLIED: 1}
+    asked = [house.reloader.reload(Origin("call", who)) for who in (ADMIN, None) for _ in range(9)]
+    names = [outcome.origin.author for outcome in await asyncio.gather(*asked)]
+    assert names == ["ops"] * 9 + [""] * 9
+    assert house.reloader.counts == {APPLIED: 1, UNCHANGED: 2}
     house.write(YAML)  # nobody has been promised that this would not be read
     started = time.monotonic()
     assert (await house.reloader.reload(Origin("call"))).result == APPLIED
