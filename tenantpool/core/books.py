@@ -6,6 +6,7 @@ queues always add up. They decide nothing.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Hashable
 
 from tenantpool.errors import Refused
@@ -17,6 +18,7 @@ from .pool import Pool
 from .ranking import Ranking
 from .request import GRANTED, REFUSED, WAITING, Request
 from .slot import CLOSING, GONE, IDLE, IN_USE, Slot
+from .tally import BOUNDS, Histogram, Tally
 from .tenant import Tenant
 from .victims import Victims
 
@@ -52,6 +54,15 @@ class Books:
         self.victims = Victims(limits.min_connection_age)
         self.breakers: dict[Hashable, Breaker] = {}
         """Breakers of pools that are gone: a back-off outlives its pool."""
+        self.tallies: dict[str, Tally] = {}
+        """What each tier has had so far."""
+        self.connects = Histogram()
+        """Connects that worked."""
+        self.connect_failures = 0
+        self.evictions = 0
+        """Connections that were closed so that another tenant gets the slot."""
+        self.overshoots = 0
+        """Slots that were made beyond the capacity: there must never be one."""
         self._actions: list[Action] = []
 
     def __repr__(self) -> str:
@@ -71,6 +82,22 @@ class Books:
         """Slots above the capacity that are not being closed yet."""
         return len(self.slots) - self.leaving - self.limits.capacity
 
+    def busy(self) -> set[Tenant]:
+        """The tenants that hold a slot, have one on its way, or wait.
+
+        Found from the slots, so that it takes the same time whatever the tenants: who waits is
+        ranked here, or in a pool that has a slot, or has all that it may have.
+        """
+        found: set[Tenant] = set(self.ranking)
+        for pool in {slot.pool: None for slot in self.slots}:
+            found.update(pool.ranking)
+        for slot in self.slots:
+            if slot.request is not None:
+                found.add(slot.request.tenant)
+            if slot.heir is not None:
+                found.add(slot.heir)
+        return found
+
     def tenant(
         self,
         now: float,
@@ -87,10 +114,15 @@ class Books:
             if pool is None:
                 breaker = self.breakers.pop(key, None) or Breaker(limits.breaker)
                 pool = self.pools[key] = Pool(key, pool_name or name, breaker, now)
-            tenant = self.tenants[name] = Tenant(name, pool, limits, session, now)
+            tally = self.tally(limits.tier)
+            tenant = self.tenants[name] = Tenant(name, pool, limits, session, now, tally)
             tenant.guarded = tenant.guarded or self.closing
             pool.attach(tenant)
         return tenant
+
+    def tally(self, tier: str) -> Tally:
+        """The sums of *tier* here."""
+        return self.tallies.setdefault(tier, Tally())
 
     def _forget(self, now: float, pool: Pool, tenants: list[Tenant]) -> None:
         """Drop idle *tenants* of *pool*, and the pool once that is empty."""
@@ -127,6 +159,7 @@ class Books:
         slot = Slot(tenant.pool, tenant)
         self.connecting += 1
         self.slots[slot] = slot.pool.slots[slot] = None
+        self.overshoots += len(self.slots) > self.limits.capacity
         slot.pool.opening += 1
         slot.pool.breaker.begin()
         self.breaker.begin()
@@ -149,6 +182,7 @@ class Books:
         self.leaving += 1
         if heir is not None:
             slot.heir = heir
+            self.evictions += 1
             self.connecting += 1
             heir.pending += 1
             self._rank(heir)
@@ -184,6 +218,7 @@ class Books:
         tenant = request.tenant
         tenant.in_use += 1
         tenant.counters.leases += 1
+        tenant.tally.leases += 1
 
     def _end_lease(self, now: float, request: Request, state: str) -> Slot:
         """The lease of *request* ends in *state*. Return its slot, which is nobody's now."""
@@ -198,6 +233,9 @@ class Books:
         tenant.last_used = tenant.pool.last_used = now
         tenant.in_use -= 1
         tenant.counters.held += held
+        holds = tenant.tally.holds  # not note(): every lease passes here
+        holds.total += held
+        holds.counts[bisect_left(BOUNDS, held)] += 1
         tenant.mean_hold += SMOOTHING * (held - tenant.mean_hold)
         if self.ranking:
             tenant.service += held / tenant.limits.weight
@@ -235,7 +273,9 @@ class Books:
         assert request is not None, "bug: served a tenant that does not wait"
         self.service = max(self.service, tenant.service)
         tenant.queue.discard(request)
-        tenant.counters.waits.note(now - request.since)
+        waited = now - request.since
+        tenant.counters.waits.note(waited)
+        tenant.tally.waits.note(waited)
         self._lend(now, slot, request)
         self._rank(tenant)
         self._actions.append(Answer(request))
@@ -245,6 +285,7 @@ class Books:
         error.waited = now - request.since
         request.error = error
         request.tenant.counters.refused[error.reason] += 1
+        request.tenant.tally.refused[error.reason] += 1
         if request.state == WAITING:
             self._leave_queue(request, REFUSED)
             self._actions.append(Answer(request))

@@ -126,6 +126,7 @@ class Database(Scheduler):
         """A connect succeeded after *seconds*."""
         pool = slot.pool
         self._connected(slot)
+        self.connects.note(seconds)
         sample = min(seconds, _LONGEST_OUTLIER * self.connect_time)
         self.connect_time += SMOOTHING * (sample - self.connect_time)
         self._recovered(self.breaker, self.name)
@@ -155,6 +156,7 @@ class Database(Scheduler):
         pool = slot.pool
         heir = self._connected(slot)
         heir.counters.connect_failures += 1
+        self.connect_failures += 1
         self._close(slot)
         if everywhere:
             pool.breaker.abandon(now)
@@ -325,6 +327,7 @@ class Database(Scheduler):
     def _revoke(self, now: float, request: Request) -> None:
         slot = self._end_lease(now, request, REVOKED)
         request.tenant.counters.revoked += 1
+        request.tenant.tally.revoked += 1
         self._close(slot, revoked=True)
         self._actions += [Answer(request), Notice("revoked", _account(now, request))]
         self._make_up(now, request.tenant)
@@ -333,6 +336,7 @@ class Database(Scheduler):
         if not request.leak_reported:
             request.leak_reported = True
             request.tenant.counters.leaks += 1
+            request.tenant.tally.leaks += 1
             self._actions.append(Notice("leak", _account(now, request)))
 
     def _lifetime(self, pool: Pool) -> float:

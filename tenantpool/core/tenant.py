@@ -10,6 +10,7 @@ from .counters import Counters
 from .limits import TenantLimits
 from .ranking import Ranking
 from .request import Request
+from .tally import Tally
 
 if TYPE_CHECKING:
     from .pool import Pool
@@ -40,10 +41,17 @@ class Tenant:
         "queue",
         "service",
         "session",
+        "tally",
     )
 
     def __init__(
-        self, name: str, pool: Pool, limits: TenantLimits, session: object, now: float
+        self,
+        name: str,
+        pool: Pool,
+        limits: TenantLimits,
+        session: object,
+        now: float,
+        tally: Tally | None = None,
     ) -> None:
         self.name = name
         self.pool = pool
@@ -57,6 +65,8 @@ class Tenant:
         """Slot time per weight that it has had while somebody waited, in seconds."""
         self.queue: Ranking[Request] = Ranking()
         self.counters = Counters()
+        self.tally = tally or Tally()
+        """The sums of its tier, which it adds to."""
         self.mean_hold = 0.0
         self.last_used = now
         self.draining = False
