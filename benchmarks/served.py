@@ -92,6 +92,7 @@ def service(
                 "folder": str(folder),
                 "listen": [],
                 "gateway_port": GATEWAY_PORT,
+                "http_port": None,
                 "drain_grace": 0.5,
                 **(rules or {}),
             },

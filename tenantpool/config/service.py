@@ -8,7 +8,15 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, StringConstraints
 
-from tenantpool.config.fields import Count, CountFromOne, Key, Port, Seconds, SecondsOrZero
+from tenantpool.config.fields import (
+    Count,
+    CountFromOne,
+    Key,
+    Port,
+    Seconds,
+    SecondsOrZero,
+    TenantsShown,
+)
 from tenantpool.config.section import Section, no_nulls
 
 EVERYBODY = "anybody who reaches this address may use every tenant"
@@ -109,6 +117,9 @@ class IdentityRule(Section):
     )
     lease: bool = Field(True, description="Whether it may lease connections of its tenants.")
     administer: bool = Field(False, description="Whether it may look at everything and steer it.")
+    observe: bool = Field(
+        False, description="Whether it may look at the dashboard and the metrics, no more."
+    )
     direct: bool = Field(
         False,
         description="Whether it may get a database's password, to connect by itself. Databases "
@@ -148,6 +159,22 @@ class Service(Section):
     grpc_port: Port = Field(7432, description="TCP port of the lease service; 0: any free one.")
     gateway_port: Port = Field(
         6432, description="TCP port of the PostgreSQL gateway; 0: any free one."
+    )
+    http_port: Port | None = Field(
+        9432,
+        description="TCP port of the dashboard, the metrics and the health checks; 0: any free "
+        "one; null: none.",
+    )
+    http_listen: list[Host] | None = Field(
+        None, description="Hosts to listen at with HTTP; null: as listen."
+    )
+    metrics_open: bool = Field(
+        False, description="Whether anybody who reaches the HTTP port may read the metrics."
+    )
+    metrics_tenants: TenantsShown = Field(
+        20,
+        description="How many tenants the metrics name, the busiest first; all: every one that "
+        "is in use.",
     )
     tls: Tls | None = Field(None, description="Certificate for TCP; null: no TLS.")
     open_to_everybody: Annotated[str, _sentence(EVERYBODY)] | None = Field(

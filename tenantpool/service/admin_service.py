@@ -65,7 +65,7 @@ class AdminService(AdminServiceServicer):
             tenants = [self._view(name, stats.get(name)) for name in here]
             return pb.ListTenantsResponse(tenants=tenants, next_page_token=token)
 
-        return await self._calls.administer(context, work)
+        return await self._calls.administer("ListTenants", context, work)
 
     async def GetTenant(
         self, request: pb.GetTenantRequest, context: Context
@@ -76,7 +76,7 @@ class AdminService(AdminServiceServicer):
             stats = self._manager.stats().tenants.get(request.tenant)
             return pb.GetTenantResponse(tenant=self._view(request.tenant, stats))
 
-        return await self._calls.administer(context, work)
+        return await self._calls.administer("GetTenant", context, work)
 
     async def ListDatabases(
         self, request: pb.ListDatabasesRequest, context: Context
@@ -87,7 +87,7 @@ class AdminService(AdminServiceServicer):
             found = self._manager.stats().databases.values()
             return pb.ListDatabasesResponse(databases=map(database_view, found))
 
-        return await self._calls.administer(context, work)
+        return await self._calls.administer("ListDatabases", context, work)
 
     async def ListLeases(
         self, request: pb.ListLeasesRequest, context: Context
@@ -100,7 +100,7 @@ class AdminService(AdminServiceServicer):
             leases = [lease_view(loans[lease_id]) for lease_id in here]
             return pb.ListLeasesResponse(leases=leases, next_page_token=token)
 
-        return await self._calls.administer(context, work)
+        return await self._calls.administer("ListLeases", context, work)
 
     async def Watch(self, request: pb.WatchRequest, context: WatchContext) -> None:
         """The state of now, and again after each interval, until the client hangs up."""
@@ -111,7 +111,7 @@ class AdminService(AdminServiceServicer):
                 await context.write(self._state())
                 await asyncio.sleep(interval)
 
-        await self._calls.administer(context, work)
+        await self._calls.administer("Watch", context, work)
 
     def _state(self) -> pb.WatchResponse:
         stats = self._manager.stats()
@@ -142,7 +142,7 @@ class AdminService(AdminServiceServicer):
                 revoked=self._desk.revoke(request.prefix, within, reason)
             )
 
-        return await self._calls.administer(context, work)
+        return await self._calls.administer("RevokeLeases", context, work)
 
     async def DrainTenant(
         self, request: pb.DrainTenantRequest, context: Context
@@ -154,7 +154,7 @@ class AdminService(AdminServiceServicer):
             drained = await self._manager.drain(request.tenant, timeout)
             return pb.DrainTenantResponse(drained=drained)
 
-        return await self._calls.administer(context, work)
+        return await self._calls.administer("DrainTenant", context, work)
 
     async def ResumeTenant(
         self, request: pb.ResumeTenantRequest, context: Context
@@ -165,7 +165,7 @@ class AdminService(AdminServiceServicer):
             self._manager.resume(request.tenant)
             return pb.ResumeTenantResponse()
 
-        return await self._calls.administer(context, work)
+        return await self._calls.administer("ResumeTenant", context, work)
 
     # -- configuration -------------------------------------------------------------------------
 
@@ -178,7 +178,7 @@ class AdminService(AdminServiceServicer):
             found = await asyncio.to_thread(self._mistakes, request.yaml)
             return pb.ValidateConfigResponse(mistakes=found)
 
-        return await self._calls.administer(context, work)
+        return await self._calls.administer("ValidateConfig", context, work)
 
     async def ReloadConfig(
         self, request: pb.ReloadConfigRequest, context: Context
@@ -198,7 +198,7 @@ class AdminService(AdminServiceServicer):
                 raise ConfigErrors(changed) if len(changed) > 1 else changed[0]
             return pb.ReloadConfigResponse()
 
-        return await self._calls.administer(context, work)
+        return await self._calls.administer("ReloadConfig", context, work)
 
     def _mistakes(self, yaml: str) -> list[pb.ConfigMistake]:
         """What is wrong with *yaml*, or with the service's own file. Reads files, so it blocks."""

@@ -125,6 +125,11 @@ class Desk:
         return len(late)
 
     @property
+    def is_open(self) -> bool:
+        """Whether it lends."""
+        return self._state == "open"
+
+    @property
     def loans(self) -> Mapping[str, Loan]:
         """The leases in use, by id."""
         return self._loans
@@ -333,6 +338,13 @@ class Desk:
             self._obey(self._tenures.want_back(now, loan.tenure, drain_within, reason))
         self._watch_time()
         return len(found)
+
+    def revoke_one(self, lease_id: str, reason: str) -> bool:
+        """Take this lease away, now; return whether there was one."""
+        loan = self._loans.get(lease_id)
+        if loan is not None:
+            self._cut(loan, reason)
+        return loan is not None
 
     def lost(self, loan: Loan) -> None:
         """The core has revoked it: it was held for longer than its tier allows, for example."""

@@ -24,6 +24,8 @@ class Identity:
     can_lease: bool = True
     """Whether it may lease at all; ``may_lease`` says whose connections."""
     may_administer: bool = False
+    may_observe: bool = False
+    """Whether it may look at everything; who administers may."""
     may_direct: bool = False
     """Whether it may get a database's password."""
     max_leases: int | None = None
@@ -50,6 +52,7 @@ class Guard:
             for name, rule in rules.items()
             for token in rule.all_tokens()
         ]
+        self._by_name = identities
         self._certificates = [
             (re.compile(translate(_spelled(pattern))), identities[name])
             for name, rule in rules.items()
@@ -57,7 +60,9 @@ class Guard:
         ]
         self._uids = {uid: identities[name] for name, rule in rules.items() for uid in rule.uids}
         everything = _any_of(["*"])
-        self._local = Identity("local", may_administer=True, may_direct=True, tenants=everything)
+        self._local = Identity(
+            "local", may_administer=True, may_observe=True, may_direct=True, tenants=everything
+        )
         self._locals = () if rules else (os.geteuid(), 0)
         self._everybody = (
             Identity("everybody", tenants=everything) if service.open_to_everybody else None
@@ -80,10 +85,24 @@ class Guard:
         """Whether anybody is known by a client certificate."""
         return bool(self._certificates)
 
+    @property
+    def knows_tokens(self) -> bool:
+        """Whether anybody is known by a token."""
+        return bool(self._tokens)
+
+    @property
+    def trusts_host(self) -> bool:
+        """Whether no identity is configured: who comes from this host need not say who it is."""
+        return bool(self._locals)
+
+    def named(self, name: str) -> Identity | None:
+        """The identity of that name, if there is one (still)."""
+        return self._by_name.get(name)
+
     def on_unix(self, uid: int | None, token: str = "") -> Identity:
         """Who the user *uid* of this host is (None: not known). Raises NotAuthenticated."""
         if token:
-            return self._by_token(token)
+            return self.by_token(token)
         if uid is not None and uid in self._uids:
             return self._uids[uid]
         if uid in self._locals:
@@ -99,7 +118,7 @@ class Guard:
         ``URI:...``. It must have been verified.
         """
         if token:
-            return self._by_token(token)
+            return self.by_token(token)
         names = [_spelled(name) for name in certificate]
         for pattern, identity in self._certificates:
             if any(pattern.fullmatch(name) for name in names):
@@ -108,8 +127,11 @@ class Guard:
             return self._local
         return self._stranger(f"a client with the certificate {', '.join(names)}" if names else "")
 
-    def _by_token(self, token: str) -> Identity:
-        """All are compared, each in constant time: how long it takes tells nothing of any."""
+    def by_token(self, token: str) -> Identity:
+        """Who shows this token. Raises NotAuthenticated.
+
+        All are compared, each in constant time: how long it takes tells nothing of any.
+        """
         digest = _digest(token)
         found = [who for known, who in self._tokens if hmac.compare_digest(known, digest)]
         if not found:
@@ -134,6 +156,7 @@ def _identity(name: str, rule: IdentityRule) -> Identity:
         name,
         can_lease=rule.lease,
         may_administer=rule.administer,
+        may_observe=rule.observe or rule.administer,
         may_direct=rule.direct,
         max_leases=rule.max_leases,
         max_sessions=rule.max_sessions,

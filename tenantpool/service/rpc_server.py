@@ -26,6 +26,7 @@ from .calls import Calls
 from .desk import Desk
 from .identity import Guard
 from .lease_service import LeaseService
+from .meter import Meter
 from .tls import Certificates
 
 SOCKET = "grpc.sock"
@@ -62,9 +63,12 @@ class RpcServer:
         self._socket_mode = 0o600 if guard.is_private else 0o666
         self._rules = rules
         self._certificates = certificates
-        self._calls = Calls(guard, unix_uid=uid, most=rules.max_sessions)
-        self._streams = Calls(guard, unix_uid=uid, most=rules.max_sessions)
-        self._admins = Calls(guard, unix_uid=uid, most=_MOST_ADMINS)
+        self.meter = Meter()
+        lease, admin = _SERVICES
+        most = rules.max_sessions
+        self._calls = Calls(lease, guard, self.meter, unix_uid=uid, most=most)
+        self._streams = Calls(lease, guard, self.meter, unix_uid=uid, most=most)
+        self._admins = Calls(admin, guard, self.meter, unix_uid=uid, most=_MOST_ADMINS)
         self._lease_service = LeaseService(desk, self._calls, self._streams)
         load = partial(_load, config, secrets_dir)
         self._admin_service = AdminService(manager, desk, self._admins, load)

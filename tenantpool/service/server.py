@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tenantpool.config import Settings
 from tenantpool.config.service import AUTO
@@ -17,8 +18,12 @@ from .channel import ChannelServer
 from .desk import Desk
 from .folder import Folder, default_folder
 from .identity import Guard
+from .reloads import Reloads
 from .rpc_server import RpcServer
 from .tls import Certificates
+
+if TYPE_CHECKING:
+    from tenantpool.observe.http_server import HttpServer
 
 _WILDCARDS = {"0.0.0.0", "::", "*"}
 
@@ -52,6 +57,8 @@ class Server:
             startup_timeout=rules.startup_timeout,
             max_startups=rules.max_startups,
         )
+        self.reloads = Reloads()
+        self.http = self._make_http(certificates) if rules.http_port is not None else None
         self._channels: ChannelServer | None = None
         self._hurries = False
 
@@ -88,6 +95,8 @@ class Server:
             self._channels.close()
         await self.gateway.close()
         await self.rpc.stop()
+        if self.http is not None:
+            await self.http.stop()
         await self.manager.close(0.0)
         if self.folder is not None:
             self.folder.release()
@@ -128,6 +137,18 @@ class Server:
         if folder is not None:
             self._channels = ChannelServer(self.desk, folder / CHANNEL_SOCKET, self.guard.on_unix)
             self._channels.start()
+
+        if self.http is not None and rules.http_port is not None:
+            hosts = rules.listen if rules.http_listen is None else rules.http_listen
+            await self.http.start(hosts, rules.http_port)
+
+    def _make_http(self, certificates: Certificates | None) -> HttpServer:
+        # A quarter of a second to import, for those only who want it.
+        from tenantpool.observe.http_server import HttpServer
+        from tenantpool.observe.source import Source
+
+        source = Source(self.manager, self.desk, self.guard, self.rpc.meter, self.reloads)
+        return HttpServer(source, certificates)
 
     def _admits(self, uid: int) -> bool:
         """Whether that user of this host may come to the gateway's Unix socket at all.
