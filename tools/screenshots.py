@@ -67,7 +67,8 @@ def settings(tenants: Sequence[tuple[str, float]], dsn: str, folder: Path) -> Se
         tiers={
             "basic": basic | {"cap": 3},
             "pro": basic | {"cap": 8, "weight": 3, "acquire_timeout": 2, "max_waiting": 10},
-            "enterprise": basic | {"cap": 16, "weight": 8, "guarantee": 1 if len(tenants) < 9 else 0},
+            "enterprise": basic
+            | {"cap": 16, "weight": 8, "guarantee": 1 if len(tenants) < 9 else 0},
         },
         tenants=placed,
         template={"enabled": False},
