@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import ssl
 from collections.abc import AsyncIterator, Mapping
@@ -129,6 +130,50 @@ async def serving(made: Settings) -> AsyncIterator[tuple[Server, Web]]:
 async def web(service: dict[str, Any] | None = None, **more: Any) -> AsyncIterator[Web]:
     async with serving(settings({"identities": IDENTITIES} | (service or {}), **more)) as (_, web):
         yield web
+
+
+class Events:
+    """Reads a stream of server-sent events, chunk by chunk."""
+
+    def __init__(self, reader: asyncio.StreamReader) -> None:
+        self._reader = reader
+        self._text = ""
+
+    async def next(self, kind: str) -> Any:
+        """The data of the next event of that *kind*; others are skipped."""
+        async with asyncio.timeout(20):
+            while True:
+                while "\n\n" not in self._text:
+                    self._text += await self._chunk()
+                event, _, self._text = self._text.partition("\n\n")
+                name, _, data = event.partition("\ndata: ")
+                if name == f"event: {kind}":
+                    return json.loads(data)
+
+    async def end(self) -> None:
+        """Wait until the stream ends by itself."""
+        async with asyncio.timeout(20):
+            while await self._chunk():
+                pass
+
+    async def _chunk(self) -> str:
+        size = int((await self._reader.readline()).strip() or b"0", 16)
+        text = (await self._reader.readexactly(size)).decode()
+        await self._reader.readline()
+        return text
+
+
+@asynccontextmanager
+async def looking(web: Web, path: str, **headers: str) -> AsyncIterator[Events]:
+    reader, writer = await web.begin("GET", f"/live?view={path}", headers)
+    try:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        assert "200 OK" in head
+        assert "content-type: text/event-stream" in head
+        yield Events(reader)
+    finally:
+        writer.close()
+        await writer.wait_closed()
 
 
 def client_context(authority: Path) -> ssl.SSLContext:

@@ -56,7 +56,16 @@
 
   function show(html) {
     const parsed = new DOMParser().parseFromString(`<main>${html}</main>`, "text/html");
-    children(main, parsed.body.firstChild);
+    const fresh = parsed.body.firstChild;
+    [main, fresh].forEach(withoutBlanks);
+    children(main, fresh);
+  }
+
+  // Between sections blanks mean nothing, and would shift what is compared.
+  function withoutBlanks(parent) {
+    for (const child of [...parent.childNodes]) {
+      if (child.nodeType === Node.TEXT_NODE && !child.data.trim()) child.remove();
+    }
   }
 
   // -- charts ---------------------------------------------------------------------------------
