@@ -198,13 +198,15 @@ def take_few() -> None:
     IMAGES.mkdir(parents=True, exist_ok=True)
     with stage(few()) as url, Browser() as browser:
         log_in(browser, url)
-        sleep(6 * WARM_UP)
-        for name, path, dark in (
-            ("dashboard-light", "/", False),
-            ("dashboard-dark", "/", True),
-            ("tenant", f"/tenants/{NAMES[0]}", False),
+        sleep(3 * WARM_UP)
+        for name, path, width, dark in (
+            ("overview-light", "/", 1280, False),
+            ("overview-dark", "/", 1280, True),
+            ("overview-phone", "/", 390, True),
+            ("tenant", f"/tenants/{NAMES[0]}", 1280, False),
+            ("database", "/databases/main", 1280, False),
         ):
-            browser.resize(1280, 860, dark=dark)
+            browser.resize(width, 860, dark=dark)
             browser.open(url + path)
             sleep(2)
             browser.screenshot(IMAGES / f"{name}.png")
