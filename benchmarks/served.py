@@ -93,6 +93,7 @@ def service(
                 "state": None,
                 "listen": [],
                 "gateway_port": GATEWAY_PORT,
+                "http_port": None,
                 "drain_grace": 0.5,
                 **(rules or {}),
             },

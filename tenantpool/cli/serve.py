@@ -144,5 +144,7 @@ def _say_where(server: Server) -> None:
     option = "" if server.is_at_default_folder else f"--target {targets[0]} "
     typer.echo(f"leases:   {', '.join(targets)}")
     typer.echo(f"gateway:  {', '.join(where)}")
+    if server.http is not None and server.http.addresses:
+        typer.echo(f"dashboard: {', '.join(server.http.addresses)}")
     typer.echo(f"try:      tenantpool exec {option}{tenant} -- psql")
     typer.echo("ready")

@@ -87,6 +87,13 @@ def _capacity(value: object, handler: ValidatorFunctionWrapHandler) -> object:
         raise ValueError("must be a whole number from 1 up, or auto") from None
 
 
+def _shown(value: object, handler: ValidatorFunctionWrapHandler) -> object:
+    try:
+        return handler(_no_bool(value))
+    except ValueError:
+        raise ValueError("must be a whole number from 0 up, or all") from None
+
+
 _number = BeforeValidator(_no_bool)
 
 Seconds = Annotated[float, _number, Field(gt=0, allow_inf_nan=False)]
@@ -102,6 +109,8 @@ CountFromOne = Annotated[int, _number, Field(ge=1)]
 Port = Annotated[int, _number, Field(ge=0, le=65535)]
 """A TCP port; 0: any that is free."""
 Capacity = Annotated[Annotated[int, Field(ge=1)] | Literal["auto"], WrapValidator(_capacity)]
+
+TenantsShown = Annotated[Annotated[int, Field(ge=0)] | Literal["all"], WrapValidator(_shown)]
 
 Key = Annotated[str, StringConstraints(min_length=1), AfterValidator(no_nul)]
 """What an operator or a caller names: a tenant, a tier, a database server."""

@@ -8,7 +8,15 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, StringConstraints
 
-from tenantpool.config.fields import Count, CountFromOne, Key, Port, Seconds, SecondsOrZero
+from tenantpool.config.fields import (
+    Count,
+    CountFromOne,
+    Key,
+    Port,
+    Seconds,
+    SecondsOrZero,
+    TenantsShown,
+)
 from tenantpool.config.section import RESTART, Section, no_nulls
 
 EVERYBODY = "anybody who reaches this address may use every tenant"
@@ -121,6 +129,9 @@ class IdentityRule(Section):
     )
     lease: bool = Field(True, description="Whether it may lease connections of its tenants.")
     administer: bool = Field(False, description="Whether it may look at everything and steer it.")
+    observe: bool = Field(
+        False, description="Whether it may look at the dashboard and the metrics, no more."
+    )
     direct: bool = Field(
         False,
         description="Whether it may get a database's password, to connect by itself. Databases "
@@ -169,6 +180,22 @@ class Service(Section):
     )
     gateway_port: Annotated[Port, RESTART] = Field(
         6432, description="TCP port of the PostgreSQL gateway; 0: any free one."
+    )
+    http_port: Annotated[Port | None, RESTART] = Field(
+        9432,
+        description="TCP port of the dashboard, the metrics and the health checks; 0: any free "
+        "one; null: none.",
+    )
+    http_listen: Annotated[list[Host] | None, RESTART] = Field(
+        None, description="Hosts to listen at with HTTP; null: as listen."
+    )
+    metrics_open: bool = Field(
+        False, description="Whether anybody who reaches the HTTP port may read the metrics."
+    )
+    metrics_tenants: TenantsShown = Field(
+        20,
+        description="How many tenants the metrics name, the busiest first; all: every one that "
+        "is in use.",
     )
     tls: Annotated[Tls | None, RESTART] = Field(
         None,

@@ -43,6 +43,7 @@ def _check_listen(service: Service) -> Iterator[Problem]:
         yield Problem(("service", "listen"), "is empty, and there is no folder", "set one of them")
     if service.grpc_port == service.gateway_port != 0:
         yield Problem(("service", "gateway_port"), "is that of grpc_port too", "take another one")
+    yield from _check_http(service)
     public = [host for host in service.listen if not is_loopback(host)]
     if not public or service.open_to_everybody is not None:
         return
@@ -53,6 +54,19 @@ def _check_listen(service: Service) -> Iterator[Problem]:
     elif service.tls is None and service.unencrypted is None:
         text = f"{public[0]} can be reached by others, and nothing is encrypted"
         yield Problem(loc, text, f'set tls, or unencrypted: "{UNENCRYPTED}"')
+
+
+def _check_http(service: Service) -> Iterator[Problem]:
+    if service.http_port is None:
+        return
+    for field in ("grpc_port", "gateway_port"):
+        if service.http_port == getattr(service, field) != 0:
+            yield Problem(("service", "http_port"), f"is that of {field} too", "take another one")
+    public = [host for host in service.http_listen or [] if not is_loopback(host)]
+    if public and service.tls is None and service.unencrypted is None:
+        text = f"{public[0]} can be reached by others, and tokens would not be encrypted"
+        fix = f'set tls, or unencrypted: "{UNENCRYPTED}"'
+        yield Problem(("service", "http_listen"), text, fix)
 
 
 def _check_times(service: Service) -> Iterator[Problem]:
@@ -82,7 +96,7 @@ def _check_identity(settings: Settings, loc: Loc, rule: IdentityRule) -> Iterato
         yield Problem((*loc, "certificates"), text, "set it too")
     if rule.uids and service.folder is None:
         yield Problem((*loc, "uids"), "are known on Unix sockets only", "set service.folder too")
-    if rule.lease and not rule.tenants and not rule.administer:
+    if rule.lease and not (rule.tenants or rule.administer or rule.observe):
         yield Problem((*loc, "tenants"), "is missing: it may do nothing", 'name some, or "*"')
     for tenant in rule.tenants:
         yield from _check_tenant(settings, (*loc, "tenants"), tenant)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -17,14 +18,15 @@ if TYPE_CHECKING:
     from tenantpool.config.settings import Settings
 
 
-def effective_yaml(settings: Settings) -> str:
+def effective_yaml(settings: Settings, most_tenants: int | None = None) -> str:
     """Everything in force, defaults included, with ``***`` for each password.
 
-    Of tenants, only what differs from an empty entry is shown.
+    Of tenants, only what differs from an empty entry is shown, and of no more than *most_tenants*.
     """
     sections = {name: getattr(settings, name) for name in type(settings).model_fields}
     sections["databases"] = {name: _database(db) for name, db in settings.databases.items()}
-    sections["tenants"] = {name: _written(tenant) for name, tenant in settings.tenants.items()}
+    tenants = islice(settings.tenants.items(), most_tenants)
+    sections["tenants"] = {name: _written(tenant) for name, tenant in tenants}
     sections["service"] = _service(settings.service)
     if settings.catalog is not None:
         sections["catalog"] = _plain(settings.catalog)

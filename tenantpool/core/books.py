@@ -6,6 +6,7 @@ queues always add up. They decide nothing.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Hashable
 
 from tenantpool.errors import Reason, Refused
@@ -18,6 +19,7 @@ from .pool import Pool
 from .ranking import Ranking
 from .request import GRANTED, NEW, REFUSED, WAITING, Request
 from .slot import CLOSING, GONE, IDLE, IN_USE, Slot
+from .tally import BOUNDS, Histogram, Tally
 from .tenant import Tenant
 from .victims import Victims
 
@@ -53,6 +55,15 @@ class Books:
         self.victims = Victims(limits.min_connection_age)
         self.breakers: dict[Hashable, Breaker] = {}
         """Breakers of pools that are gone: a back-off outlives its pool."""
+        self.tallies: dict[str, Tally] = {}
+        """What each tier has had so far."""
+        self.connects = Histogram()
+        """Connects that worked."""
+        self.connect_failures = 0
+        self.evictions = 0
+        """Connections that were closed so that another tenant gets the slot."""
+        self.overshoots = 0
+        """Slots that were made beyond the capacity: there must never be one."""
         self._actions: list[Action] = []
 
     def __repr__(self) -> str:
@@ -72,6 +83,22 @@ class Books:
         """Slots above the capacity that are not being closed yet."""
         return len(self.slots) - self.leaving - self.limits.capacity
 
+    def busy(self) -> set[Tenant]:
+        """The tenants that hold a slot, have one on its way, or wait.
+
+        Found from the slots, so that it takes the same time whatever the tenants: who waits is
+        ranked here, or in a pool that has a slot, or has all that it may have.
+        """
+        found: set[Tenant] = set(self.ranking)
+        for pool in {slot.pool: None for slot in self.slots}:
+            found.update(pool.ranking)
+        for slot in self.slots:
+            if slot.request is not None:
+                found.add(slot.request.tenant)
+            if slot.heir is not None:
+                found.add(slot.heir)
+        return found
+
     def tenant(
         self,
         now: float,
@@ -85,7 +112,8 @@ class Books:
         tenant = self.tenants.get(name)
         if tenant is None:
             pool = self._pool(now, key, pool_name or name, limits)
-            tenant = self.tenants[name] = Tenant(name, pool, limits, session, now)
+            tally = self.tally(limits.tier)
+            tenant = self.tenants[name] = Tenant(name, pool, limits, session, now, tally)
             if self.closing:
                 tenant.reckon(closing=True)
             pool.attach(tenant)
@@ -99,6 +127,10 @@ class Books:
             breaker.adopt(limits.breaker)
             pool = self.pools[key] = Pool(key, name, breaker, now)
         return pool
+
+    def tally(self, tier: str) -> Tally:
+        """The sums of *tier* here."""
+        return self.tallies.setdefault(tier, Tally())
 
     def _forget(self, now: float, pool: Pool, tenants: list[Tenant]) -> None:
         """Drop idle *tenants* of *pool*, and the pool once that is empty."""
@@ -139,6 +171,7 @@ class Books:
         slot = Slot(tenant.pool, tenant)
         self.connecting += 1
         self.slots[slot] = slot.pool.slots[slot] = None
+        self.overshoots += len(self.slots) > self.limits.capacity
         slot.pool.opening += 1
         if slot.pool.renewal is not None:
             slot.pool.renewal.opening += 1
@@ -170,6 +203,7 @@ class Books:
             renewal.end_if_done(slot.pool)
         if heir is not None:
             slot.heir = heir
+            self.evictions += 1
             self.connecting += 1
             heir.pending += 1
             self._rank(heir)
@@ -205,8 +239,9 @@ class Books:
         tenant = request.tenant
         tenant.in_use += 1
         tenant.counters.leases += 1
+        tenant.tally.leases += 1
         if tenant.watched and tenant.in_use + tenant.abroad > tenant.limits.ceiling:
-            tenant.counters.would_refuse[Reason.TENANT_LIMIT] += 1
+            tenant.would_refuse(Reason.TENANT_LIMIT)
 
     def _end_lease(self, now: float, request: Request, state: str) -> Slot:
         """The lease of *request* ends in *state*. Return its slot, which is nobody's now."""
@@ -221,6 +256,9 @@ class Books:
         tenant.last_used = tenant.pool.last_used = now
         tenant.in_use -= 1
         tenant.counters.held += held
+        holds = tenant.tally.holds  # not note(): every lease passes here
+        holds.total += held
+        holds.counts[bisect_left(BOUNDS, held)] += 1
         tenant.mean_hold += SMOOTHING * (held - tenant.mean_hold)
         if tenant.watched:
             self._lease_ended(tenant, held)
@@ -234,7 +272,7 @@ class Books:
         """A lease of a tenant that is watched ended after *held* seconds."""
         limits = tenant.limits
         if limits.max_lease != limits.enforced_max_lease and held > (limits.max_lease or 0.0):
-            tenant.counters.would_refuse[MAX_LEASE] += 1
+            tenant.would_refuse(MAX_LEASE)
         if tenant.departed:
             self._actions.append(Departed(tenant))
 
@@ -275,7 +313,9 @@ class Books:
         assert request is not None, "bug: served a tenant that does not wait"
         self.service = max(self.service, tenant.service)
         tenant.queue.discard(request)
-        tenant.counters.waits.note(now - request.since)
+        waited = now - request.since
+        tenant.counters.waits.note(waited)
+        tenant.tally.waits.note(waited)
         self._lend(now, slot, request)
         self._rank(tenant)
         self._actions.append(Answer(request))
@@ -285,6 +325,7 @@ class Books:
         error.waited = now - request.since
         request.error = error
         request.tenant.counters.refused[error.reason] += 1
+        request.tenant.tally.refused[error.reason] += 1
         if request.state == WAITING:
             self._leave_queue(request, REFUSED)
             self._actions.append(Answer(request))

@@ -131,6 +131,7 @@ class Database(Moves):
         """A connect succeeded after *seconds*."""
         pool = slot.pool
         self._connected(slot)
+        self.connects.note(seconds)
         sample = min(seconds, _LONGEST_OUTLIER * self.connect_time)
         self.connect_time += SMOOTHING * (sample - self.connect_time)
         self._recovered(self.breaker, self.name)
@@ -160,6 +161,7 @@ class Database(Moves):
         *final*: trying again will not help (no such database, wrong password).
         """
         pool = slot.pool
+        self.connect_failures += 1
         if slot.heir is not None:
             slot.heir.counters.connect_failures += 1
         self._connected(slot)
@@ -240,13 +242,14 @@ class Database(Moves):
         if tenant.bucket is not None and (retry_after := tenant.bucket.take(now)):
             if RATE not in tenant.limits.trial:
                 return explain.rate_limited(self, tenant, retry_after)
-            tenant.counters.would_refuse[Reason.RATE_LIMIT] += 1
+            tenant.would_refuse(Reason.RATE_LIMIT)
         return None
 
     def _report_leak(self, now: float, request: Request) -> None:
         if not request.leak_reported:
             request.leak_reported = True
             request.tenant.counters.leaks += 1
+            request.tenant.tally.leaks += 1
             self._actions.append(Notice("leak", account(now, request)))
 
     def _spread(self) -> float:

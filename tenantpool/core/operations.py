@@ -88,6 +88,7 @@ class Operations(Shrinks):
         before = tenant.ceiling
         self._set_session(tenant, session)
         tenant.take_limits(now, limits, closing=self.closing)
+        tenant.tally = self.tally(limits.tier)
         if tenant.forgotten:
             return ()  # these are the limits that it will be remembered by
         tenant.pool.update(tenant)

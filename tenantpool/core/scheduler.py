@@ -127,7 +127,7 @@ class Scheduler(Books):
         if len(tenant.queue) < limits.max_waiting:
             return False
         if MAX_WAITING in limits.trial:
-            tenant.counters.would_refuse[Reason.QUEUE_FULL] += 1
+            tenant.would_refuse(Reason.QUEUE_FULL)
             return False
         return True
 

@@ -194,6 +194,7 @@ class Shrinks(Scheduler):
     def _revoke(self, now: float, request: Request) -> None:
         slot = self._end_lease(now, request, REVOKED)
         request.tenant.counters.revoked += 1
+        request.tenant.tally.revoked += 1
         self._close(slot, revoked=True)
         self._actions += [Answer(request), Notice("revoked", account(now, request))]
         self._make_up(now, request.tenant)

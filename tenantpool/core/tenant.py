@@ -10,6 +10,7 @@ from .counters import Counters
 from .limits import TenantLimits
 from .ranking import Ranking
 from .request import Request
+from .tally import Tally
 from .usage import Usage
 
 if TYPE_CHECKING:
@@ -49,12 +50,19 @@ class Tenant:
         "shrink",
         "stopped",
         "suspended",
+        "tally",
         "usage",
         "watched",
     )
 
     def __init__(
-        self, name: str, pool: Pool, limits: TenantLimits, session: object, now: float
+        self,
+        name: str,
+        pool: Pool,
+        limits: TenantLimits,
+        session: object,
+        now: float,
+        tally: Tally | None = None,
     ) -> None:
         self.name = name
         self.pool = pool
@@ -69,6 +77,8 @@ class Tenant:
         self.queue: Ranking[Request] = Ranking()
         self.counters = Counters()
         self.usage = Usage()
+        self.tally = tally or Tally()
+        """The sums of its tier, which it adds to."""
         self.mean_hold = 0.0
         self.last_used = now
         self.abroad = 0
@@ -116,6 +126,11 @@ class Tenant:
         """Whether a request must pass a check of its own before it may have an idle connection."""
         self.watched = self.departed or self.shrink is not None or bool(limits.trial)
         """Whether its leases are looked at one by one as they begin and end."""
+
+    def would_refuse(self, reason: str) -> None:
+        """Count what a limit on trial would have done."""
+        self.counters.would_refuse[reason] += 1
+        self.tally.would_refuse[reason] += 1
 
     def take_over(self, former: Tenant) -> None:
         """Go on with the counts of *former*, which it was on another database.

@@ -98,13 +98,17 @@ def snapshot(shells: Mapping[str, Shell]) -> ManagerStats:
     tenants: dict[str, TenantStats] = {}
     for name, shell in shells.items():
         with shell.lock:
-            databases[name] = _database(shell.core)
-            tenants |= {t.name: _tenant(shell.core, t) for t in shell.core.tenants.values()}
+            databases[name] = database_stats(shell.core)
+            tenants |= {t.name: tenant_stats(shell.core, t) for t in shell.core.tenants.values()}
     return ManagerStats(databases, tenants)
 
 
-def _database(core: Database) -> DatabaseStats:
-    states = [slot.state for pool in core.pools.values() for slot in pool.slots]
+def database_stats(core: Database) -> DatabaseStats:
+    """The state of one database; the more slots, the longer it takes, whatever the tenants.
+
+    To be called with the shell's lock.
+    """
+    states = [slot.state for slot in core.slots]
     return DatabaseStats(
         name=core.name,
         capacity=core.limits.capacity,
@@ -114,7 +118,7 @@ def _database(core: Database) -> DatabaseStats:
         in_use=states.count(IN_USE),
         resetting=states.count(RESETTING),
         closing=states.count(CLOSING),
-        waiting=sum(len(tenant.queue) for tenant in core.tenants.values()),
+        waiting=sum(len(tenant.queue) for tenant in core.busy()),
         pools=len(core.pools),
         connect_time=core.connect_time,
         opened=core.opens,
@@ -122,7 +126,8 @@ def _database(core: Database) -> DatabaseStats:
     )
 
 
-def _tenant(core: Database, tenant: Tenant) -> TenantStats:
+def tenant_stats(core: Database, tenant: Tenant) -> TenantStats:
+    """The state of one tenant. To be called with the shell's lock."""
     counters = tenant.counters
     leases, waits = counters.leases, counters.waits
     return TenantStats(

@@ -71,7 +71,7 @@ class AdminService(AdminServiceServicer):
             tenants = [self._view(name, stats.get(name)) for name in here]
             return pb.ListTenantsResponse(tenants=tenants, next_page_token=token)
 
-        return await self._calls.administer(context, work)
+        return await self._calls.administer("ListTenants", context, work)
 
     async def GetTenant(
         self, request: pb.GetTenantRequest, context: Context
@@ -82,7 +82,7 @@ class AdminService(AdminServiceServicer):
             stats = self._manager.stats().tenants.get(request.tenant)
             return pb.GetTenantResponse(tenant=self._view(request.tenant, stats))
 
-        return await self._calls.administer(context, work)
+        return await self._calls.administer("GetTenant", context, work)
 
     async def ListDatabases(
         self, request: pb.ListDatabasesRequest, context: Context
@@ -93,7 +93,7 @@ class AdminService(AdminServiceServicer):
             found = self._manager.stats().databases.values()
             return pb.ListDatabasesResponse(databases=map(database_view, found))
 
-        return await self._calls.administer(context, work)
+        return await self._calls.administer("ListDatabases", context, work)
 
     async def ListLeases(
         self, request: pb.ListLeasesRequest, context: Context
@@ -106,7 +106,7 @@ class AdminService(AdminServiceServicer):
             leases = [lease_view(loans[lease_id]) for lease_id in here]
             return pb.ListLeasesResponse(leases=leases, next_page_token=token)
 
-        return await self._calls.administer(context, work)
+        return await self._calls.administer("ListLeases", context, work)
 
     async def Watch(self, request: pb.WatchRequest, context: WatchContext) -> None:
         """The state of now, and again after each interval, until the client hangs up."""
@@ -118,7 +118,7 @@ class AdminService(AdminServiceServicer):
                 await context.write(self._state())
                 await asyncio.sleep(interval)
 
-        await self._calls.administer(context, work)
+        await self._calls.administer("Watch", context, work)
 
     def _state(self) -> pb.WatchResponse:
         stats = self._manager.stats()
@@ -149,7 +149,7 @@ class AdminService(AdminServiceServicer):
                 revoked=self._desk.revoke(request.prefix, within, reason)
             )
 
-        return await self._calls.administer(context, work)
+        return await self._calls.administer("RevokeLeases", context, work)
 
     async def DrainTenant(
         self, request: pb.DrainTenantRequest, context: Context
@@ -161,7 +161,7 @@ class AdminService(AdminServiceServicer):
             drained = await self._manager.drain(request.tenant, timeout)
             return pb.DrainTenantResponse(drained=drained)
 
-        return await self._calls.administer(context, work)
+        return await self._calls.administer("DrainTenant", context, work)
 
     async def ResumeTenant(
         self, request: pb.ResumeTenantRequest, context: Context
@@ -172,7 +172,7 @@ class AdminService(AdminServiceServicer):
             self._manager.resume(request.tenant)
             return pb.ResumeTenantResponse()
 
-        return await self._calls.administer(context, work)
+        return await self._calls.administer("ResumeTenant", context, work)
 
     # -- configuration -------------------------------------------------------------------------
 
@@ -188,7 +188,7 @@ class AdminService(AdminServiceServicer):
                 return pb.ValidateConfigResponse(mistakes=mistakes_view(mistakes_of(error)))
             return pb.ValidateConfigResponse()
 
-        return await self._calls.administer(context, work)
+        return await self._calls.administer("ValidateConfig", context, work)
 
     async def PlanConfig(
         self, request: pb.PlanConfigRequest, context: Context
@@ -198,7 +198,7 @@ class AdminService(AdminServiceServicer):
         async def work(identity: Identity) -> pb.PlanConfigResponse:
             return plan_view(await self._reloader.plan(identity, request.yaml))
 
-        return await self._calls.administer(context, work)
+        return await self._calls.administer("ValidateConfig", context, work)
 
     async def ReloadConfig(
         self, request: pb.ReloadConfigRequest, context: Context
@@ -214,7 +214,7 @@ class AdminService(AdminServiceServicer):
             )
             return pb.ReloadConfigResponse(changes=outcome.changes, digest=outcome.after)
 
-        return await self._calls.administer(context, work)
+        return await self._calls.administer("ReloadConfig", context, work)
 
     async def GetConfig(
         self, request: pb.GetConfigRequest, context: Context
@@ -229,7 +229,7 @@ class AdminService(AdminServiceServicer):
                 reloads=self._reloader.counts,
             )
 
-        return await self._calls.administer(context, work)
+        return await self._calls.administer("GetConfig", context, work)
 
     # -- overrides -----------------------------------------------------------------------------
 
@@ -245,7 +245,7 @@ class AdminService(AdminServiceServicer):
                 override = override_view(self._manager.roster, made.override, time.time())
             return pb.SetOverrideResponse(override=override, changes=made.changes)
 
-        return await self._calls.administer(context, work)
+        return await self._calls.administer("SetOverride", context, work)
 
     async def ListOverrides(
         self, request: pb.ListOverridesRequest, context: Context
@@ -260,7 +260,7 @@ class AdminService(AdminServiceServicer):
                 overrides=[override_view(roster, override, now) for override in asked]
             )
 
-        return await self._calls.administer(context, work)
+        return await self._calls.administer("ListOverrides", context, work)
 
     async def RemoveOverride(
         self, request: pb.RemoveOverrideRequest, context: Context
@@ -271,7 +271,7 @@ class AdminService(AdminServiceServicer):
             changes = await self._overriding.remove(request.override_id, identity)
             return pb.RemoveOverrideResponse(changes=changes)
 
-        return await self._calls.administer(context, work)
+        return await self._calls.administer("RemoveOverride", context, work)
 
 
 def _business(stats: TenantStats) -> int:

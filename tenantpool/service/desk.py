@@ -160,6 +160,11 @@ class Desk:
             self.sessions.end(worker)
 
     @property
+    def is_open(self) -> bool:
+        """Whether it lends."""
+        return self._state == "open"
+
+    @property
     def loans(self) -> Mapping[str, Loan]:
         """The leases in use, by id."""
         return self._loans
@@ -266,7 +271,7 @@ class Desk:
             worker.attendance if worker is not None else None,
             self.rules.lease_ttl if loan.ttl is None else loan.ttl,
             loan,
-            loan.granted_at + (loan.tenant.limits.max_lease or inf),
+            loan.granted_at + (loan.tenant.limits.enforced_max_lease or inf),
         )
         self._tenures.grant(now, loan.tenure)
         self._loans[loan.lease_id] = loan
@@ -375,6 +380,13 @@ class Desk:
             self._demand(loan, drain_within, reason)
         self._watch_time()
         return len(found)
+
+    def revoke_one(self, lease_id: str, reason: str) -> bool:
+        """Take this lease away, now; return whether there was one."""
+        loan = self._loans.get(lease_id)
+        if loan is not None:
+            self._cut(loan, reason)
+        return loan is not None
 
     def _demand(self, loan: Loan, drain_within: float, reason: str) -> None:
         assert loan.tenure is not None

@@ -48,6 +48,8 @@ class Identity:
     can_lease: bool = True
     """Whether it may lease at all; ``may_lease`` says whose connections."""
     may_administer: bool = False
+    may_observe: bool = False
+    """Whether it may look at everything; who administers may."""
     may_direct: bool = False
     """Whether it may get a database's password."""
     max_leases: int | None = None
@@ -79,13 +81,16 @@ class Guard:
             for name, rule in rules.items()
             for digest in map(_digest, rule.all_tokens())
         ]
+        self._by_name = identities
         self._certificates = [
             (re.compile(translate(_spelled(pattern))), identities[name])
             for name, rule in rules.items()
             for pattern in rule.certificates
         ]
         everything = _any_of(["*"])
-        local = Identity("local", may_administer=True, may_direct=True, tenants=everything)
+        local = Identity(
+            "local", may_administer=True, may_observe=True, may_direct=True, tenants=everything
+        )
         users = {uid: identities[name] for name, rule in rules.items() for uid in rule.uids}
         if not rules:
             users = dict.fromkeys((os.geteuid(), 0), local)
@@ -112,10 +117,24 @@ class Guard:
         """Whether anybody is known by a client certificate."""
         return bool(self._certificates)
 
+    @property
+    def knows_tokens(self) -> bool:
+        """Whether anybody is known by a token."""
+        return bool(self._tokens)
+
+    @property
+    def trusts_host(self) -> bool:
+        """Whether no identity is configured: who comes from this host need not say who it is."""
+        return bool(self._locals)
+
+    def named(self, name: str) -> Identity | None:
+        """The identity of that name, if there is one (still)."""
+        return self._by_name.get(name)
+
     def on_unix(self, uid: int | None, token: str = "") -> Identity:
         """Who the user *uid* of this host is (None: not known). Raises NotAuthenticated."""
         if token:
-            return self._by_digest(_digest(token))
+            return self.by_token(token)
         if uid is not None and uid in self._users:
             return self._users[uid]
         return self._stranger(f"user {uid} of this host" if uid is not None else "", ByUser(uid))
@@ -129,7 +148,7 @@ class Guard:
         ``URI:...``. It must have been verified.
         """
         if token:
-            return self._by_digest(_digest(token))
+            return self.by_token(token)
         names = tuple(_spelled(name) for name in certificate)
         proof = ByAddress(is_loopback, names)
         for pattern, identity in self._certificates:
@@ -139,6 +158,10 @@ class Guard:
             return self._local
         who = f"a client with the certificate {', '.join(names)}" if names else ""
         return self._stranger(who, proof)
+
+    def by_token(self, token: str) -> Identity:
+        """Who shows this token. Raises NotAuthenticated."""
+        return self._by_digest(_digest(token))
 
     def again(self, identity: Identity) -> Identity:
         """The same somebody by the rules of now. Raises NotAuthenticated if they know it no more.
@@ -181,6 +204,7 @@ def _identity(name: str, rule: IdentityRule) -> Identity:
         name,
         can_lease=rule.lease,
         may_administer=rule.administer,
+        may_observe=rule.observe or rule.administer,
         may_direct=rule.direct,
         max_leases=rule.max_leases,
         max_sessions=rule.max_sessions,

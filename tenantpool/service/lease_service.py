@@ -57,7 +57,7 @@ class LeaseService(LeaseServiceServicer):
             self._desk.say(loan, response.lease)
             return response
 
-        return await self._calls.answer(context, work)
+        return await self._calls.answer("AcquireLease", context, work)
 
     async def RenewLeases(
         self, request: RenewLeasesRequest, context: Context
@@ -70,7 +70,7 @@ class LeaseService(LeaseServiceServicer):
                 raise BadRequest("ttl must be above 0; to end leases, release them")
             return RenewLeasesResponse(renewals=self._desk.renew(identity, request.leases, ttl))
 
-        return await self._calls.answer(context, work)
+        return await self._calls.answer("RenewLeases", context, work)
 
     async def ReleaseLease(
         self, request: ReleaseLeaseRequest, context: Context
@@ -81,7 +81,7 @@ class LeaseService(LeaseServiceServicer):
             self._desk.release(identity, request.lease, broken=request.broken)
             return ReleaseLeaseResponse()
 
-        return await self._calls.answer(context, work)
+        return await self._calls.answer("ReleaseLease", context, work)
 
     async def Session(
         self, requests: AsyncIterator[SessionRequest], context: StreamContext
@@ -91,4 +91,4 @@ class LeaseService(LeaseServiceServicer):
         async def work(identity: Identity) -> None:
             await Stream(self._desk, identity, requests, context.write).run()
 
-        await self._streams.answer(context, work)
+        await self._streams.answer("Session", context, work)

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import sys
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import (
     AsyncIterator,
     Awaitable,
@@ -54,6 +54,8 @@ _REST = 1.0
 _SHORT_TURN = 0.0005
 """Seconds for which a thread may keep the others waiting; Python's default is ten times as long."""
 
+_MOST_RECENT = 20
+"""Outcomes that are remembered."""
 _MOST_LINES = 1000
 """Lines of the log for one configuration that is wrong."""
 
@@ -84,6 +86,16 @@ class Outcome(NamedTuple):
     """Digest of what is in force now."""
     changes: tuple[str, ...] = ()
     mistakes: tuple[ConfigError, ...] = ()
+
+    @property
+    def worked(self) -> bool:
+        """Whether what was asked for is in force."""
+        return self.result != REFUSED
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What was changed, or what is wrong."""
+        return self.changes if self.worked else tuple(map(str, self.mistakes))
 
 
 class Foresight(NamedTuple):
@@ -156,6 +168,8 @@ class Reloader:
         self.tell: Tell = _nobody
         """Called with what became of each try."""
         self.latest: Outcome | None = None
+        self.recent: deque[Outcome] = deque(maxlen=_MOST_RECENT)
+        """The newest first; those that changed nothing are left out."""
         self.counts: Counter[str] = Counter()
         """Tries since the service started, by result."""
         self._manager = manager
@@ -327,6 +341,8 @@ class Reloader:
 
     async def _conclude(self, outcome: Outcome) -> None:
         self.latest = outcome
+        if outcome.result != UNCHANGED:
+            self.recent.appendleft(outcome)
         self.counts[outcome.result] += 1
         who, source = outcome.origin.author, outcome.origin.source
         if outcome.result == UNCHANGED:

@@ -24,6 +24,7 @@ from .calls import Calls
 from .desk import Desk
 from .identity import Guard
 from .lease_service import LeaseService
+from .meter import Meter
 from .overriding import Overriding
 from .reload import REFUSED, Outcome, Reloader
 from .tls import Certificates
@@ -67,9 +68,12 @@ class RpcServer:
         """Whether the Unix socket has let in nobody but the service's own user so far."""
         self._rules = rules
         self._certificates = certificates
-        self._calls = Calls(guard, unix_uid=uid, most=rules.max_sessions)
-        self._streams = Calls(guard, unix_uid=uid, most=rules.max_sessions)
-        self._admins = Calls(guard, unix_uid=uid, most=_MOST_ADMINS)
+        self.meter = Meter()
+        lease, admin = _SERVICES
+        most = rules.max_sessions
+        self._calls = Calls(lease, guard, self.meter, unix_uid=uid, most=most)
+        self._streams = Calls(lease, guard, self.meter, unix_uid=uid, most=most)
+        self._admins = Calls(admin, guard, self.meter, unix_uid=uid, most=_MOST_ADMINS)
         self._lease_service = LeaseService(desk, self._calls, self._streams)
         self._admin_service = AdminService(manager, desk, self._admins, reloader, overriding)
         self._health = health.aio.HealthServicer()

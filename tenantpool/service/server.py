@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tenantpool.config import Settings
 from tenantpool.config.roster import Roster
@@ -27,6 +28,9 @@ from .rpc_server import RpcServer
 from .source import Source
 from .tls import Certificates
 from .watcher import Watcher
+
+if TYPE_CHECKING:
+    from tenantpool.observe.http_server import HttpServer
 
 _WILDCARDS = {"0.0.0.0", "::", "*"}
 
@@ -64,6 +68,7 @@ class Server:
             startup_timeout=rules.startup_timeout,
             max_startups=rules.max_startups,
         )
+        self.http = self._make_http(certificates) if rules.http_port is not None else None
         self._channels: ChannelServer | None = None
         self._watcher: Watcher | None = None
         self._hurries = False
@@ -109,6 +114,8 @@ class Server:
             self._channels.close()
         await self.gateway.close()
         await self.rpc.stop()
+        if self.http is not None:
+            await self.http.stop()
         await self.manager.close(0.0)
         self._store.release()
         if self.folder is not None:
@@ -181,12 +188,24 @@ class Server:
             self._channels = ChannelServer(self.desk, folder / CHANNEL_SOCKET, self.guard.on_unix)
             self._channels.start()
 
+        if self.http is not None and rules.http_port is not None:
+            hosts = rules.listen if rules.http_listen is None else rules.http_listen
+            await self.http.start(hosts, rules.http_port)
+
     def _watch(self) -> None:
         async def changed() -> None:
             await self.reload(FILE)
 
         self._watcher = Watcher(self.source.files, changed, seen=self.source.seen or None)
         self._watcher.start()
+
+    def _make_http(self, certificates: Certificates | None) -> HttpServer:
+        # A quarter of a second to import, for those only who want it.
+        from tenantpool.observe.http_server import HttpServer
+        from tenantpool.observe.source import Source as Observed
+
+        observed = Observed(self.manager, self.desk, self.guard, self.rpc.meter, self.reloader)
+        return HttpServer(observed, certificates)
 
     def _admits(self, uid: int) -> bool:
         """Whether that user of this host may come to the gateway's Unix socket at all.

@@ -9,7 +9,12 @@ from tenantpool.config import TenantSpec
 from tenantpool.errors import BadRequest
 from tenantpool.manager.stats import DatabaseStats, TenantStats
 from tenantpool.v1.admin_service_pb2 import DatabaseState, LeaseState, Tenant
-from tenantpool.v1.lease_pb2 import DELIVERY_DIRECT, DELIVERY_GATEWAY, DELIVERY_HAND_OFF
+from tenantpool.v1.lease_pb2 import (
+    DELIVERY_DIRECT,
+    DELIVERY_GATEWAY,
+    DELIVERY_HAND_OFF,
+    Delivery,
+)
 
 from .loan import Loan, seconds
 
@@ -21,6 +26,11 @@ _DELIVERIES = {
     DELIVERY_HAND_OFF: "hand-off",
     DELIVERY_DIRECT: "direct",
 }
+
+
+def delivery_name(delivery: Delivery) -> str:
+    """The way to a lease's connection in a word; empty: nobody has taken it yet."""
+    return _DELIVERIES.get(delivery, "")
 
 
 def page(names: Iterable[str], prefix: str, size: int, token: str) -> tuple[list[str], str]:
@@ -86,7 +96,7 @@ def lease_view(loan: Loan) -> LeaseState:
         tenant=loan.tenant.name,
         identity=loan.identity.name,
         holder=loan.holder,
-        delivery=_DELIVERIES.get(loan.delivery, ""),
+        delivery=delivery_name(loan.delivery),
         held=seconds(loan.held),
         expires_in=seconds(max(0.0, ends_at - monotonic())),
         backend_pid=loan.connected.conn.info.backend_pid if loan.link is not None else 0,

@@ -34,7 +34,13 @@ def serve(postgres: EmbeddedPostgres, database: str) -> Iterator[Serve]:
                     "initech": {"tier": "single", "dbname": database},
                 },
                 "template": {"enabled": False},
-                "service": {"grpc_port": 0, "gateway_port": 0, "session_ttl": 2, **service},
+                "service": {
+                    "grpc_port": 0,
+                    "gateway_port": 0,
+                    "http_port": 0,
+                    "session_ttl": 2,
+                    **service,
+                },
             }
             return stack.enter_context(Serving(settings, *words, from_volume=from_volume))
 

@@ -48,7 +48,7 @@ class Shell:
 @pytest.fixture(scope="module")
 def shell() -> Iterator[Shell]:
     # Nothing but its ports: they must be free.
-    with Serving({"service": {"grpc_port": 0, "gateway_port": 0}}) as service:
+    with Serving({"service": {"grpc_port": 0, "gateway_port": 0, "http_port": 0}}) as service:
         bin = service.home / "bin"
         bin.mkdir()
         add_program(bin / "tenantpool", "-m tenantpool")

@@ -29,6 +29,7 @@ def test_it_says_where_it_listens_and_ends_well(serve: Serve, postgres: Embedded
     said = "\n".join(service.said)
     assert f"leases:   {service.target}, 127.0.0.1:" in said
     assert f"gateway:  {service.folder} port 1, 127.0.0.1 port " in said
+    assert "dashboard: http://127.0.0.1:" in said
     assert "try:      tenantpool exec acme -- psql" in said
     assert sockets(service.folder) == [".s.PGSQL.1", "grpc.sock", "session.sock"]
     with (
@@ -93,7 +94,8 @@ def test_a_folder_is_for_one_service(serve: Serve) -> None:
 def test_a_port_that_is_taken_is_2_in_one_line(serve: Serve) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other, ExitStack() as stack:
         port = other.getsockname()[1]
-        service = Serving(serve().settings | {"service": {"grpc_port": port, "gateway_port": 0}})
+        taken = {"grpc_port": port, "gateway_port": 0, "http_port": None}
+        service = Serving(serve().settings | {"service": taken})
         stack.callback(service.clean_up)
         with pytest.raises(AssertionError, match="it has ended"):
             service.start()
@@ -118,7 +120,7 @@ def test_a_configuration_that_is_wrong_is_2_and_nothing_is_started() -> None:
 def test_without_a_database_it_starts_one_with_those_of_its_tenants() -> None:
     settings = {
         "tenants": {"hooli": {}, "stark": {"dbname": "stark"}},
-        "service": {"grpc_port": 0, "gateway_port": 0},
+        "service": {"grpc_port": 0, "gateway_port": 0, "http_port": 0},
     }
     with Serving(settings) as service:
         assert service.said[0] == "no database is configured: a PostgreSQL of our own was started"

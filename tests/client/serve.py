@@ -34,6 +34,7 @@ class RealService:
                 "listen": ["127.0.0.1"],
                 "grpc_port": 0,
                 "gateway_port": 0,
+                "http_port": None,
                 "session_ttl": 3.0,
                 "lease_grace": 0.5,
                 "identities": {

@@ -217,6 +217,8 @@ class Model:
         self.connects = db.connecting
         assert sum(len(pool.slots) for pool in db.pools.values()) == len(alive)
         assert len(db.ranking) == sum(tenant in db.ranking for tenant in db.tenants.values())
+        assert db.busy() == {tenant for tenant in db.tenants.values() if not tenant.is_idle}
+        assert not db.overshoots
 
     def _check_pool(self, pool: Pool) -> None:
         mine = Counter(slot.state for slot in self.slots if slot.pool is pool)

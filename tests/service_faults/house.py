@@ -61,6 +61,7 @@ class House:
                 "listen": [HOST],
                 "grpc_port": self.grpc_port,
                 "gateway_port": self.gateway_port,
+                "http_port": None,
                 "session_ttl": SESSION_TTL,
                 "lease_ttl": SESSION_TTL,
                 "lease_grace": GRACE,

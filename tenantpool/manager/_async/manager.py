@@ -408,6 +408,11 @@ class AsyncManager:
 
     # -- inside --------------------------------------------------------------------------------
 
+    @property
+    def shells(self) -> Mapping[str, AsyncShell]:
+        """The databases at work, by name: for what watches them closely. Empty until ``open``."""
+        return self._shells
+
     def seat(self, tenant: str) -> tuple[AsyncShell, Tenant]:
         """Where the tenant is served: for the lease service. Does not block.
 

@@ -120,11 +120,13 @@ def _move(here: AsyncShell, tenant: Tenant, there: AsyncShell, spec: TenantSpec)
     seated = there.tenant(spec)
     first, second = sorted((here, there), key=id)
     with first.lock, second.lock:
+        abroad = tenant.in_use + tenant.abroad
         requests, left = here.core.leave(monotonic(), tenant)
+        seated.take_over(tenant)
         for request in requests:
             assert isinstance(request, AsyncLease)
             request.shell = there
-        arrived = there.core.arrive(monotonic(), seated, requests, tenant.in_use)
+        arrived = there.core.arrive(monotonic(), seated, requests, abroad)
     here.perform(left)
     there.perform(arrived)
     return seated

@@ -405,6 +405,11 @@ class Manager:
 
     # -- inside --------------------------------------------------------------------------------
 
+    @property
+    def shells(self) -> Mapping[str, Shell]:
+        """The databases at work, by name: for what watches them closely. Empty until ``open``."""
+        return self._shells
+
     def seat(self, tenant: str) -> tuple[Shell, Tenant]:
         """Where the tenant is served: for the lease service. Does not block.
 

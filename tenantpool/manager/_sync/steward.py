@@ -16,7 +16,7 @@ from tenantpool.core.request import GRANTED
 from tenantpool.errors import ConnectFailed, LeaseEnded, NotAllowed
 from tenantpool.manager.capacity import QUERY, capacity_of, reserved_of
 from tenantpool.manager.journal import report
-from tenantpool.pools._sync.attendant import Attendant
+from tenantpool.pools._sync.attendant import Attendant, Row
 from tenantpool.pools._sync.direct import Directs
 from tenantpool.pools._sync.leftovers import end_leftovers
 
@@ -47,6 +47,11 @@ class Steward:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._name}: {self.size} connections, {self._directs!r}>"
+
+    @property
+    def mark(self) -> str | None:
+        """The ``application_name`` of its connections; None: they have no common one."""
+        return self._mark
 
     def params(self, spec: PoolSpec) -> dict[str, str]:
         """libpq's parameters for a connection of that pool. They hold the password."""
@@ -166,6 +171,16 @@ class Steward:
             self._attendant.ask("SELECT pg_catalog.pg_terminate_backend($1)", str(pid))
         except (psycopg.Error, OSError) as error:
             report(logging.WARNING, "terminate failed", database=self._name, pid=pid, error=error)
+
+    def look_up(self, query: str, *values: str | None) -> list[Row]:
+        """Ask the server something over the attendant's connection; rows as text.
+
+        Blocks, bounded. Raises psycopg.Error, OSError, and NotAllowed without a mark: there is no
+        connection for it.
+        """
+        if self._mark is None:
+            raise NotAllowed("a manager without a mark keeps no connection of its own")
+        return self._attendant.ask(query, *values)
 
     def close(self) -> None:
         """Disconnect. Blocks until the attendant's backend is gone; bounded."""

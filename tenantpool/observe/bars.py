@@ -1,0 +1,68 @@
+"""A database's capacity as a bar: what each tenant has, what lies idle, what is free."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from tenantpool.manager.stats import DatabaseStats
+
+from .figures import plural
+from .reading import Load
+
+_MOST = 40
+"""Tenants with a piece of their own; the others share one of their tier."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of the bar, in connections from its left end."""
+
+    kind: str
+    """``tier`` or ``idle``, ``moving``, ``free``."""
+    tier: int
+    """Which of the tiers, in the order of the configuration; 0 for other kinds."""
+    label: str
+    start: int
+    width: int
+
+
+def pieces(
+    stats: DatabaseStats, loads: Sequence[Load], in_use: dict[str, int], tiers: Sequence[str]
+) -> list[Piece]:
+    """The bar of a database; *in_use* by tier, and *loads* the busiest tenants of it."""
+    found: list[Piece] = []
+    at = 0
+    for kind, tier, label, width in _parts(stats, loads, in_use, tiers):
+        if width > 0:
+            found.append(Piece(kind, tier, label, at, width))
+            at += width
+    return found
+
+
+def _parts(
+    stats: DatabaseStats, loads: Sequence[Load], in_use: dict[str, int], tiers: Sequence[str]
+) -> Iterator[tuple[str, int, str, int]]:
+    order = {tier: number for number, tier in enumerate(tiers)}
+    shown = sorted(
+        (load for load in loads[:_MOST] if load.in_use), key=lambda load: order.get(load.tier, 99)
+    )
+    left = dict(in_use)
+    for tier, group in groupby(shown, key=lambda load: load.tier):
+        for load in group:
+            left[tier] = left.get(tier, 0) - load.in_use
+            text = f"{load.name} ({tier}): {plural(load.in_use, 'connection')} in use"
+            yield "tier", order.get(tier, 0), text, load.in_use
+        yield _others(order, tier, left.pop(tier))
+    for tier, count in left.items():
+        yield _others(order, tier, count)
+    yield "idle", 0, f"{stats.idle} idle", stats.idle
+    moving = stats.opening + stats.resetting + stats.closing
+    states = f"{stats.opening} opening, {stats.resetting} resetting, {stats.closing} closing"
+    yield "moving", 0, states, moving
+    yield "free", 0, f"{stats.capacity - stats.used} free", stats.capacity - stats.used
+
+
+def _others(order: dict[str, int], tier: str, count: int) -> tuple[str, int, str, int]:
+    return "tier", order.get(tier, 0), f"other tenants ({tier}): {count} in use", count
