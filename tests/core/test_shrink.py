@@ -259,6 +259,19 @@ def test_who_does_not_give_back_is_passed_over_for_others() -> None:
     assert (other.state, world.db.used) == (REVOKED, 3)
 
 
+def test_whoever_has_been_asked_is_not_asked_again_for_a_further_shrink() -> None:
+    world = World(capacity=4)
+    a = world.tenant("a")
+    patient = world.lease_all(3, world.tenant("patient", shrink=RETURN))
+    held = world.lease(a)
+    set_capacity(world, 3)
+    world.run(10.0)
+    set_capacity(world, 2)
+    assert asked(world) == [held]
+    assert [told["within"] for told in world.told("shrinking")] == [30.0, 20.0]
+    world.give_back(held, *patient)
+
+
 def test_a_capacity_that_grows_again_ends_nobody() -> None:
     world = World(capacity=3)
     held = world.lease_all(3, world.tenant("a", shrink=TERMINATE, shrink_grace=5.0))
