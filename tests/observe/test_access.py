@@ -219,7 +219,7 @@ async def test_nobody_is_sent_to_another_site(address: str) -> None:
 # -- steering ----------------------------------------------------------------------------------
 
 
-async def drain(site: Web, form: Mapping[str, str] = {}, **headers: str) -> Answer:  # noqa: B006
+async def drain(site: Web, form: Mapping[str, str] = {}, **headers: str) -> Answer:
     return await site.post("/act/drain", {"of": "acme", **form}, **headers)
 
 
