@@ -112,8 +112,7 @@ class Stage(threading.Thread):
         self.url = server.http.addresses[0]
         self.ready.set()
         workers = [asyncio.create_task(self._crowd(server.targets[0], n)) for n in range(3)]
-        while not self._over.is_set():
-            await asyncio.sleep(0.1)
+        await asyncio.to_thread(self._over.wait)
         for worker in workers:
             worker.cancel()
         for outcome in await asyncio.gather(*workers, return_exceptions=True):
