@@ -125,7 +125,7 @@ class Guard:
     @property
     def trusts_host(self) -> bool:
         """Whether no identity is configured: who comes from this host need not say who it is."""
-        return bool(self._locals)
+        return self._local is not None
 
     def named(self, name: str) -> Identity | None:
         """The identity of that name, if there is one (still)."""

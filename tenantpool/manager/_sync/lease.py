@@ -235,8 +235,9 @@ class Lease(Request):
             raise LeaseEnded(f"{self.tenant.name}: the lease was revoked before it began")
         tested = False
         if slot.tenant is not self.tenant:
-            tested = link.switch(str(self.tenant.session), undo=slot.tenant is not None)
-            slot.tenant = self.tenant
+            # Its own from now on, so that it is known if the session is to be another meanwhile.
+            undo, slot.tenant = slot.tenant is not None, self.tenant
+            tested = link.switch(str(self.tenant.session), undo=undo)
         if not tested and monotonic() - slot.free_since > self.shell.check_after:
             link.check()
         return link

@@ -121,11 +121,13 @@ def _move(here: Shell, tenant: Tenant, there: Shell, spec: TenantSpec) -> Tenant
     seated = there.tenant(spec)
     first, second = sorted((here, there), key=id)
     with first.lock, second.lock:
+        abroad = tenant.in_use + tenant.abroad
         requests, left = here.core.leave(monotonic(), tenant)
+        seated.take_over(tenant)
         for request in requests:
             assert isinstance(request, Lease)
             request.shell = there
-        arrived = there.core.arrive(monotonic(), seated, requests, tenant.in_use)
+        arrived = there.core.arrive(monotonic(), seated, requests, abroad)
     here.perform(left)
     there.perform(arrived)
     return seated

@@ -163,6 +163,8 @@ class Shell(Performer):
             now, then = (settings.connection_params(pool.key) for settings in (self._settings, old))
             if now != then:
                 self.step(self.core.renew, pool)
+                for tenant in list(pool.tenants)[:1]:
+                    self.step(self.core.reset_breaker, tenant)  # what failed may work now
             if number % _SLICE == 0:
                 time.sleep(0)
 
