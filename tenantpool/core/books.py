@@ -55,6 +55,8 @@ class Books:
         self.victims = Victims(limits.min_connection_age)
         self.breakers: dict[Hashable, Breaker] = {}
         """Breakers of pools that are gone: a back-off outlives its pool."""
+        self.held_up: dict[Tenant, None] = {}
+        """Who waits, and has all that it may have where it was before it moved here."""
         self.tallies: dict[str, Tally] = {}
         """What each tier has had so far."""
         self.connects = Histogram()
@@ -87,9 +89,9 @@ class Books:
         """The tenants that hold a slot, have one on its way, or wait.
 
         Found from the slots, so that it takes the same time whatever the tenants: who waits is
-        ranked here, or in a pool that has a slot, or has all that it may have.
+        ranked here, or in a pool that has a slot, or has all that it may have, here or elsewhere.
         """
-        found: set[Tenant] = set(self.ranking)
+        found: set[Tenant] = {*self.ranking, *self.held_up}
         for pool in {slot.pool: None for slot in self.slots}:
             found.update(pool.ranking)
         for slot in self.slots:
@@ -334,6 +336,8 @@ class Books:
 
     def _rank(self, tenant: Tenant) -> None:
         """Put *tenant* where it belongs, after anything that its rank depends on has changed."""
+        if tenant.abroad or self.held_up:
+            self._note_held_up(tenant)
         if not tenant.wants:
             tenant.pool.ranking.discard(tenant)
             self.ranking.discard(tenant)
@@ -344,3 +348,9 @@ class Books:
             self.ranking.put(tenant, rank)
         else:
             self.ranking.discard(tenant)
+
+    def _note_held_up(self, tenant: Tenant) -> None:
+        if tenant.queue and tenant.abroad and not tenant.wants:
+            self.held_up[tenant] = None
+        else:
+            self.held_up.pop(tenant, None)

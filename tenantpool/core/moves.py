@@ -110,6 +110,7 @@ class Moves(Operations):
         """*tenant* has gone from *pool*, which is closed if nobody else is there."""
         pool.ranking.discard(tenant)
         self.ranking.discard(tenant)
+        self.held_up.pop(tenant, None)
         pool.detach([tenant])
         if pool.draining:
             self._evict_idle(pool)

@@ -217,7 +217,8 @@ class Model:
         self.connects = db.connecting
         assert sum(len(pool.slots) for pool in db.pools.values()) == len(alive)
         assert len(db.ranking) == sum(tenant in db.ranking for tenant in db.tenants.values())
-        assert db.busy() == {tenant for tenant in db.tenants.values() if not tenant.is_idle}
+        known = {tenant for tenant in db.busy() if not tenant.departed}
+        assert known == {t for t in db.tenants.values() if t.claim or t.queue}
         assert not db.overshoots
 
     def _check_pool(self, pool: Pool) -> None:
