@@ -19,7 +19,8 @@ VALIDATOR = Draft7Validator(DOCUMENT)
 
 RESTART = [
     *("service.name", "service.folder", "service.state", "service.listen", "service.grpc_port"),
-    *("service.gateway_port", "service.tls", "service.max_request_size"),
+    *("service.gateway_port", "service.http_port", "service.http_listen", "service.tls"),
+    "service.max_request_size",
     *("service.tls.certificate", "service.tls.key", "service.tls.client_ca"),
 ]
 

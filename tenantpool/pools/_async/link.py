@@ -24,7 +24,7 @@ from .witness import AsyncWitness
 
 _IDLE = TransactionStatus.IDLE
 _PIPELINE_OFF = PipelineStatus.OFF
-_BETWEEN_CANCELS = (0.01, 0.1, 0.89)
+_BETWEEN_CANCELS = (0.01, 0.04, 0.1, 0.25, 0.6)
 """Parts of the time that a backend is given to end."""
 
 
