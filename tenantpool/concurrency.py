@@ -125,6 +125,9 @@ class AsyncCrew:
     def __repr__(self) -> str:
         return f"<AsyncCrew {self._name}: {len(self._tasks)} at work>"
 
+    def resize(self, size: int) -> None:
+        """Nothing: a task each."""
+
     def run(
         self, job: Callable[P, Coroutine[Any, Any, None]], *args: P.args, **kwargs: P.kwargs
     ) -> None:
@@ -161,6 +164,10 @@ class Crew:
 
     def __repr__(self) -> str:
         return f"<Crew {self._name}: {self._under_way} at work>"
+
+    def resize(self, size: int) -> None:
+        """Start at most *size* threads from now on. Does not block."""
+        self._size = size
 
     def run(self, job: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
         """Start *job* when a thread is free. Does not block. A job sees to its own errors."""

@@ -12,6 +12,7 @@ from tenantpool.config.service_checks import check_service
 from tenantpool.config.tenants import Tenant
 
 if TYPE_CHECKING:
+    from tenantpool.config.catalog import Catalog
     from tenantpool.config.settings import Settings
 
 
@@ -27,6 +28,8 @@ def check(settings: Settings) -> Iterator[Problem]:
         yield from _check_tenant(settings, name, tenant)
     yield from _check_passwords(settings)
     yield from _check_template(settings)
+    if settings.catalog is not None:
+        yield from _check_catalog(settings, settings.catalog)
     yield from _check_guarantees(settings)
     yield from check_service(settings)
 
@@ -106,22 +109,37 @@ def _check_unlisted(settings: Settings) -> Iterator[Problem]:
         )
 
 
+def _check_catalog(settings: Settings, catalog: Catalog) -> Iterator[Problem]:
+    if (catalog.table is None) == (catalog.query is None):
+        text = "needs a table or a query" if catalog.table is None else "has a table and a query"
+        yield Problem(("catalog",), text, "set one of them")
+    yield from _check_database_name(settings, ("catalog", "database"), catalog.database)
+    if catalog.password is not None and catalog.user is None:
+        yield Problem(("catalog", "password"), "belongs to no user", "set user too")
+
+
 def _check_guarantees(settings: Settings) -> Iterator[Problem]:
     for name, database in settings.databases.items():
         if database.capacity != "auto":
-            yield from check_capacity(settings, name, database.capacity)
+            yield from check_capacity(name, database.capacity, promised(settings, name))
 
 
-def check_capacity(settings: Settings, name: str, capacity: int) -> Iterator[Problem]:
-    """A guarantee is a promise, so all those of the database *name* must fit into *capacity*."""
+def promised(settings: Settings, name: str) -> int:
+    """The sum of the guarantees of those tenants in the database *name* that the file lists."""
+    if not any(tier.guarantee for tier in settings.tiers.values()):
+        return 0
     tiers = (
         settings.tiers.get(tenant.tier or settings.default_tier)
         for tenant in settings.tenants.values()
         if database_of(settings, tenant) == name
     )
-    promised = sum(tier.guarantee for tier in tiers if tier)
-    if promised > capacity:
-        text = f"{capacity} is less than its tenants' guarantees, {promised} in all"
+    return sum(tier.guarantee for tier in tiers if tier)
+
+
+def check_capacity(name: str, capacity: int, guarantees: int) -> Iterator[Problem]:
+    """A guarantee is a promise, so all those of the database *name* must fit into *capacity*."""
+    if guarantees > capacity:
+        text = f"{capacity} is less than its tenants' guarantees, {guarantees} in all"
         yield Problem(("databases", name, "capacity"), text, "lower them, or raise it")
 
 

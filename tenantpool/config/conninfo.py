@@ -140,6 +140,11 @@ def _escape(value: str) -> str:
 
 def hide_conninfo(conninfo: str) -> str:
     """*conninfo* with ``***`` for every secret in it; a URL comes back as a libpq string."""
-    params = conninfo_to_dict(conninfo)
+    return make_conninfo("", **read_conninfo(conninfo))
+
+
+def read_conninfo(conninfo: str) -> dict[str, str]:
+    """*conninfo* in its parts, with ``***`` for every secret."""
+    params = _read(conninfo)
     hidden = {key: HIDDEN for key in _SECRETS if params.get(key)}
-    return make_conninfo("", **(params | hidden))
+    return {**params, **hidden}

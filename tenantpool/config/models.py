@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr
 
 from tenantpool.config.conninfo import validate_conninfo
 from tenantpool.config.fields import (
@@ -19,7 +19,7 @@ from tenantpool.config.fields import (
     SecondsOrZero,
     ServerTimeout,
 )
-from tenantpool.config.section import Section
+from tenantpool.config.section import Section, no_null
 from tenantpool.core.limits import BreakerLimits, DatabaseLimits, TenantLimits
 
 
@@ -102,6 +102,19 @@ class Database(Section):
         )
 
 
+class Enforce(Section):
+    """Which limits of a tier are in force; one that is not only counts what it would refuse."""
+
+    cap: bool = Field(True, description="Whether a tenant at its cap has to wait.")
+    max_waiting: bool = Field(True, description="Whether a full queue refuses requests.")
+    rate: bool = Field(True, description="Whether requests above rate are refused.")
+    max_lease: bool = Field(True, description="Whether leases longer than max_lease are ended.")
+
+    def trial(self) -> frozenset[str]:
+        """The limits that are only tried out."""
+        return frozenset(name for name, enforced in self if not enforced)
+
+
 class Tier(Section):
     """A class of tenants and the limits that each of them gets."""
 
@@ -157,6 +170,20 @@ class Tier(Section):
     idle_in_transaction_session_timeout: ServerTimeout | None = Field(
         None, description="Longest idle transaction, in seconds; null: the server's own limit."
     )
+    shrink: Literal["return", "recall", "terminate"] = Field(
+        "recall",
+        description="How far tenantpool goes when a limit is lowered below what is in use. return: "
+        "lends no more and waits; recall: also asks the holders; terminate: also ends what has not "
+        "come back after shrink_grace.",
+    )
+    shrink_grace: Seconds = Field(
+        30.0, description="How long the holders have that were asked, in seconds."
+    )
+    enforce: Annotated[Enforce, BeforeValidator(no_null)] = Field(
+        default_factory=Enforce,
+        description="Limits that are only tried out: with false they count what they would have "
+        "refused, and refuse nothing.",
+    )
     breaker: Breaker = Field(
         default_factory=Breaker, description="The circuit breaker of each tenant pool."
     )
@@ -171,8 +198,9 @@ class Tier(Section):
         return TenantLimits(
             tier=tier,
             reset_always=self.reset == "always",
+            trial=self.enforce.trial(),
             breaker=self.breaker.limits(),
-            **_shared(self, TenantLimits, "tier", "reset_always", "breaker"),
+            **_shared(self, TenantLimits, "tier", "reset_always", "trial", "breaker"),
         )
 
     def timeouts(self) -> tuple[tuple[str, str], ...]:

@@ -14,7 +14,12 @@ from tenantpool.core.limits import TenantLimits
 from tenantpool.errors import UnknownTenant
 
 if TYPE_CHECKING:
+    from tenantpool.config.catalog import Catalog
+    from tenantpool.config.models import Database
     from tenantpool.config.settings import Settings
+
+SUSPENDED = "the configuration says so"
+"""Why a tenant is suspended that is so in the file."""
 
 
 class _Tier(NamedTuple):
@@ -35,16 +40,41 @@ class Resolver:
 
     def tenant(self, name: str) -> TenantSpec:
         """See :meth:`Settings.tenant`."""
-        tenant = self._complete(name)
-        tier = self._tiers[tenant.tier or self._settings.default_tier]
+        tenant = self.complete(name, self._settings.tenants.get(name))
+        return self.spec(name, tenant, SUSPENDED if tenant.suspended else "")
+
+    def complete(self, name: str, entry: Tenant | None) -> Tenant:
+        """What *entry* says of the tenant, filled in by the template; None: it is not listed.
+
+        Raises UnknownTenant if it can't be served so.
+        """
+        if entry is None:
+            return self._unlisted(name)
+        try:
+            return self._settings.template.complete(name, entry)
+        except ValueError as error:
+            raise UnknownTenant(name, f"the template gives it no place: {reason(error)}") from None
+
+    def spec(self, name: str, tenant: Tenant, suspended: str = "") -> TenantSpec:
+        """The values that the manager acts on, of a *tenant* that is complete.
+
+        Raises UnknownTenant if its tier or database is not there.
+        """
+        tier_name = tenant.tier or self._settings.default_tier
+        tier = self._tiers.get(tier_name)
+        if tier is None:
+            raise UnknownTenant(name, f"there is no tier {tier_name}")
+        database = database_of(self._settings, tenant)
+        if database not in self._settings.databases:
+            raise UnknownTenant(name, f"there is no database {database}")
         pool = PoolSpec(
-            database=database_of(self._settings, tenant),
+            database=database,
             dbname=tenant.dbname or "",
             user=tenant.user,
             startup=() if tenant.told_apart else tier.timeouts,
         )
         session = _session(tenant, tier.timeouts) if tenant.told_apart else ()
-        return TenantSpec(name, pool, session, tier.limits)
+        return TenantSpec(name, pool, session, tier.limits, suspended)
 
     def connection_params(self, pool: PoolSpec) -> dict[str, str]:
         """See :meth:`Settings.connection_params`."""
@@ -59,12 +89,14 @@ class Resolver:
             startup=pool.startup,
         )
 
-    def _complete(self, name: str) -> Tenant:
-        """What is written of the tenant, by itself or by the template."""
+    def logins(self, database: str) -> tuple[Database, dict[str | None, str]]:
+        """All that the parameters of connections to *database* depend on, besides the pool."""
+        passwords = {user: said for (at, user), said in self._passwords.items() if at == database}
+        return self._settings.databases[database], passwords
+
+    def _unlisted(self, name: str) -> Tenant:
+        """The tenant as the template makes it."""
         template = self._settings.template
-        listed = self._settings.tenants.get(name)
-        if listed is not None:
-            return template.complete(name, listed)
         if not template.enabled:
             raise UnknownTenant(name, "only listed tenants are taken (template.enabled is false)")
         if not self._pattern.fullmatch(name):
@@ -82,16 +114,19 @@ class Resolver:
             for name, server in servers
             if server.password is not None
         }
-        for tenant in self._settings.tenants.values():
-            if tenant.user is not None and tenant.password is not None:
-                key = (database_of(self._settings, tenant), tenant.user)
-                found[key] = tenant.password.get_secret_value()
+        entries: list[Tenant | Catalog] = list(self._settings.tenants.values())
+        if self._settings.catalog is not None:
+            entries.append(self._settings.catalog)
+        for entry in entries:
+            if entry.user is not None and entry.password is not None:
+                key = (database_of(self._settings, entry), entry.user)
+                found[key] = entry.password.get_secret_value()
         return found
 
 
-def database_of(settings: Settings, tenant: Tenant) -> str:
-    """The server a tenant lives on: its own, the template's, or the only one."""
-    return tenant.database or settings.template.database or next(iter(settings.databases))
+def database_of(settings: Settings, entry: Tenant | Catalog) -> str:
+    """The server a tenant, or the catalog, is on: its own, the template's, or the only one."""
+    return entry.database or settings.template.database or next(iter(settings.databases))
 
 
 def reason(error: ValueError) -> str:

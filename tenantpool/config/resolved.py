@@ -33,3 +33,5 @@ class TenantSpec(NamedTuple):
     before it are set with the rights of the login role.
     """
     limits: TenantLimits
+    suspended: str = ""
+    """Why it gets no connections at present; empty: it does."""

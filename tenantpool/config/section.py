@@ -3,6 +3,22 @@
 from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
+from pydantic.fields import FieldInfo
+
+
+class Restart:
+    """Marks a field whose change needs a restart; every other field can change live."""
+
+    def __repr__(self) -> str:
+        return "RESTART"
+
+
+RESTART = Restart()
+
+
+def needs_restart(field: FieldInfo) -> bool:
+    """Whether a change of *field* needs a restart."""
+    return RESTART in field.metadata
 
 
 class Section(BaseModel):

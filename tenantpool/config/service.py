@@ -17,7 +17,7 @@ from tenantpool.config.fields import (
     SecondsOrZero,
     TenantsShown,
 )
-from tenantpool.config.section import Section, no_nulls
+from tenantpool.config.section import RESTART, Section, no_nulls
 
 EVERYBODY = "anybody who reaches this address may use every tenant"
 """What an operator has to write to open a service to a network without authentication."""
@@ -45,9 +45,14 @@ def _sentence(words: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _folder(value: str) -> str:
+def _state(value: str) -> str:
     if value != AUTO and not value.startswith("/"):
         raise ValueError("must be auto, null, or a path that starts with /")
+    return value
+
+
+def _folder(value: str) -> str:
+    _state(value)
     if len(value.encode()) > _LONGEST_FOLDER:
         raise ValueError(f"must not be longer than {_LONGEST_FOLDER} bytes, as sockets go into it")
     return value
@@ -81,9 +86,13 @@ IdentityName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.@-]{1,63}
 class Tls(Section):
     """The certificate that the service shows. The files are read again when they change."""
 
-    certificate: Key = Field(description="File with the certificate chain, as PEM.")
-    key: Key = Field(description="File with its private key, as PEM, without a passphrase.")
-    client_ca: Key | None = Field(
+    certificate: Annotated[Key, RESTART] = Field(
+        description="File with the certificate chain, as PEM."
+    )
+    key: Annotated[Key, RESTART] = Field(
+        description="File with its private key, as PEM, without a passphrase."
+    )
+    client_ca: Annotated[Key | None, RESTART] = Field(
         None,
         description="File with the authorities of client certificates, as PEM. Every client has to "
         "show a certificate of theirs then; null: none has to.",
@@ -142,41 +151,53 @@ class IdentityRule(Section):
 class Service(Section):
     """How connections are lent to other processes: ``tenantpool serve``."""
 
-    name: ServiceName = Field(
+    name: Annotated[ServiceName, RESTART] = Field(
         "tenantpool",
         description="Marks its backends (application_name tenantpool/<name>). Two services on one "
         "database need different names.",
     )
-    folder: Annotated[Key, AfterValidator(_folder)] | None = Field(
+    folder: Annotated[Annotated[Key, AfterValidator(_folder)] | None, RESTART] = Field(
         AUTO,
         description="Folder of the Unix sockets; null: none. auto: $XDG_RUNTIME_DIR/tenantpool, or "
         "/run/tenantpool, or one in the temporary folder.",
     )
-    listen: list[Host] = Field(
+    state: Annotated[Annotated[Key, AfterValidator(_state)] | None, RESTART] = Field(
+        AUTO,
+        description="Folder for what must survive a restart, such as an operator's overrides; "
+        "null: none, so they end with the service. auto: $STATE_DIRECTORY (systemd sets it), or "
+        "$XDG_STATE_HOME/tenantpool, or /var/lib/tenantpool for root, else "
+        "~/.local/state/tenantpool.",
+    )
+    listen: Annotated[list[Host], RESTART] = Field(
         default_factory=lambda: ["127.0.0.1"],
         description="Hosts to listen at with TCP; []: Unix sockets only.",
     )
-    grpc_port: Port = Field(7432, description="TCP port of the lease service; 0: any free one.")
-    gateway_port: Port = Field(
+    grpc_port: Annotated[Port, RESTART] = Field(
+        7432, description="TCP port of the lease service; 0: any free one."
+    )
+    gateway_port: Annotated[Port, RESTART] = Field(
         6432, description="TCP port of the PostgreSQL gateway; 0: any free one."
     )
-    http_port: Port | None = Field(
+    http_port: Annotated[Port | None, RESTART] = Field(
         9432,
         description="TCP port of the dashboard, the metrics and the health checks; 0: any free "
         "one; null: none.",
     )
-    http_listen: list[Host] | None = Field(
+    http_listen: Annotated[list[Host] | None, RESTART] = Field(
         None, description="Hosts to listen at with HTTP; null: as listen."
     )
-    metrics_open: bool = Field(
+    metrics_open: Annotated[bool, RESTART] = Field(
         False, description="Whether anybody who reaches the HTTP port may read the metrics."
     )
-    metrics_tenants: TenantsShown = Field(
+    metrics_tenants: Annotated[TenantsShown, RESTART] = Field(
         20,
         description="How many tenants the metrics name, the busiest first; all: every one that "
         "is in use.",
     )
-    tls: Tls | None = Field(None, description="Certificate for TCP; null: no TLS.")
+    tls: Annotated[Tls | None, RESTART] = Field(
+        None,
+        description="Certificate for TCP; null: no TLS. What the files hold can change live.",
+    )
     open_to_everybody: Annotated[str, _sentence(EVERYBODY)] | None = Field(
         None,
         description="Needed to listen at other addresses than this host's own without any "
@@ -212,7 +233,9 @@ class Service(Section):
         description="How long nothing is parked by workers after others needed it, in seconds.",
     )
     max_sessions: CountFromOne = Field(10_000, description="Most workers connected at a time.")
-    max_request_size: CountFromOne = Field(65_536, description="Longest request, in bytes.")
+    max_request_size: Annotated[CountFromOne, RESTART] = Field(
+        65_536, description="Longest request, in bytes."
+    )
     startup_timeout: Seconds = Field(
         10.0, description="How long a client may take to prove who it is, in seconds."
     )

@@ -9,13 +9,15 @@ from typing import Annotated, Self
 from pydantic import BaseModel, BeforeValidator, Field, PrivateAttr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from tenantpool.config.checks import check, check_capacity
+from tenantpool.config.catalog import Catalog
+from tenantpool.config.checks import check, check_capacity, promised
 from tenantpool.config.conninfo import join_conninfo
+from tenantpool.config.digest import digest_of
 from tenantpool.config.explain import explain, raise_all
 from tenantpool.config.fields import Key, Seconds, SecondsOrZero
 from tenantpool.config.layers import Layers, read_layers
 from tenantpool.config.models import DEFAULT_TIERS, Database, Tier
-from tenantpool.config.resolve import Resolver
+from tenantpool.config.resolve import Resolver, database_of
 from tenantpool.config.resolved import PoolSpec, TenantSpec
 from tenantpool.config.section import no_null, no_nulls
 from tenantpool.config.service import Service
@@ -61,6 +63,9 @@ class Settings(BaseSettings):
     template: Template = Field(
         default_factory=Template, description="Where tenants live that do not say so."
     )
+    catalog: Catalog | None = Field(
+        None, description="Tenants that are read from PostgreSQL; null: none are."
+    )
     service: Annotated[Service, BeforeValidator(no_null)] = Field(
         default_factory=Service,
         description="Lends connections to other processes (tenantpool serve).",
@@ -76,6 +81,7 @@ class Settings(BaseSettings):
     )
 
     _resolver: Resolver = PrivateAttr()
+    _digest: str | None = PrivateAttr(None)
 
     def __init__(self, **values: object) -> None:
         """Check the *values* of the sections, as mappings. ConfigError if they are wrong."""
@@ -119,6 +125,31 @@ class Settings(BaseSettings):
         """
         return self._resolver.tenant(name)
 
+    @property
+    def digest(self) -> str:
+        """32 hexadecimal digits that tell this configuration from another.
+
+        The first 24 are the same wherever the same is read. The last 8 stand for the secrets:
+        they can be compared within this process only, so that nobody can try passwords on them.
+        Found out once; that takes 0.3 s for 100,000 listed tenants.
+        """
+        if self._digest is None:
+            self._digest = digest_of(self)
+        return self._digest
+
+    @property
+    def resolver(self) -> Resolver:
+        """What tenants are resolved with."""
+        return self._resolver
+
+    @property
+    def catalog_pool(self) -> PoolSpec | None:
+        """Where the catalog is read; None: there is none."""
+        catalog = self.catalog
+        if catalog is None:
+            return None
+        return PoolSpec(database_of(self, catalog), catalog.dbname or "", catalog.user)
+
     def database_limits(self, name: str, capacity: int) -> DatabaseLimits:
         """The limits of the database *name* (KeyError) with its *capacity* in connections."""
         return self.databases[name].limits(capacity)
@@ -128,7 +159,7 @@ class Settings(BaseSettings):
 
         For a capacity that is ``auto``: a number is checked when the configuration is read.
         """
-        for problem in check_capacity(self, name, capacity):
+        for problem in check_capacity(name, capacity, promised(self, name)):
             raise ConfigError(".".join(problem.loc), problem.text, problem.fix)
 
     def connection_params(self, pool: PoolSpec) -> dict[str, str]:

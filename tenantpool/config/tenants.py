@@ -85,6 +85,10 @@ class Tenant:
         default_factory=dict,
         description="Settings of its sessions, such as app.tenant for row-level security.",
     )
+    suspended: bool = Field(
+        default=False,
+        description="Whether its requests are refused and its leases drained until this ends.",
+    )
 
     @property
     def placed(self) -> bool:
@@ -152,7 +156,9 @@ class Template:
         if tenant.placed:
             dbname = tenant.dbname or _identifier(self.dbname, name)
             return replace(tenant, database=database, dbname=dbname)
-        return replace(self.tenant(name), tier=tenant.tier, database=database)
+        return replace(
+            self.tenant(name), tier=tenant.tier, database=database, suspended=tenant.suspended
+        )
 
     def tells_apart(self) -> bool:
         """Whether two tenants differ in anything but their name."""

@@ -7,6 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+RETURN = "return"
+"""A shrink waits until leases come back by themselves."""
+RECALL = "recall"
+"""A shrink also asks the holders to give leases back, with a deadline."""
+TERMINATE = "terminate"
+"""A shrink also ends the leases that have not come back by then."""
+
 
 @dataclass(frozen=True, slots=True)
 class BreakerLimits:
@@ -63,6 +70,12 @@ class TenantLimits:
     """Whether a reported leak is also revoked."""
     reset_always: bool = False
     """Wipe the session at every return, not only before another tenant gets the connection."""
+    shrink: str = RECALL
+    """How far a limit that was lowered below what is in use may go: RETURN, RECALL, TERMINATE."""
+    shrink_grace: float = 30.0
+    """How long holders have that were asked to give a lease back."""
+    trial: frozenset[str] = frozenset()
+    """Of "cap", "max_waiting", "rate", "max_lease": limits that only count, and refuse nothing."""
     breaker: BreakerLimits = field(default_factory=BreakerLimits)
     """The breaker of the tenant's pool."""
 

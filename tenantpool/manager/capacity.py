@@ -17,6 +17,9 @@ QUERY = """
 ATTENDANT = 1
 """Connections that a manager with a mark keeps for its attendant."""
 
+READER = 1
+"""Connections that the reader of the catalog keeps, on the catalog's database."""
+
 _MARK = re.compile(r"[\x21-\x7e]{1,41}")
 """With `` direct-`` and 14 digits behind, it must fit the 63 bytes of an ``application_name``."""
 
@@ -26,17 +29,29 @@ def capacity_of(database: Database) -> int:
     return 0 if database.capacity == "auto" else database.capacity
 
 
-def check_mark(settings: Settings, mark: str) -> None:
-    """Raises ValueError if *mark* can't be one; ConfigError if there is no room for an attendant.
+def reserved_of(settings: Settings, name: str, mark: str | None) -> int:
+    """Connections of the database *name* that the manager keeps for itself."""
+    source = settings.catalog_pool
+    reads_catalog = source is not None and source.database == name
+    return (ATTENDANT if mark else 0) + (READER if reads_catalog else 0)
 
-    A capacity that is ``auto`` is checked when it has been found out.
-    """
+
+def check_mark(mark: str) -> None:
+    """Raises ValueError if *mark* can't be one."""
     if not _MARK.fullmatch(mark):
         raise ValueError(f"{mark!r} can't be a mark: 1 to 41 characters of ASCII, no blanks")
+
+
+def check_room(settings: Settings, mark: str | None) -> None:
+    """Raises ConfigError if a capacity has no room for the manager's own connections.
+
+    One that is ``auto`` is checked when it has been found out.
+    """
     for name, database in settings.databases.items():
-        capacity = capacity_of(database)
-        if capacity == ATTENDANT:
+        capacity, reserved = capacity_of(database), reserved_of(settings, name, mark)
+        if capacity and capacity <= reserved:
             place = f"databases.{name}.capacity"
-            raise ConfigError(place, "is taken up by the attendant's connection", "raise it")
-        if capacity:
-            settings.check_capacity(name, capacity - ATTENDANT)
+            what = f"is taken up by what tenantpool keeps for itself, {reserved}"
+            raise ConfigError(place, what, "raise it")
+        if capacity and reserved:
+            settings.check_capacity(name, capacity - reserved)

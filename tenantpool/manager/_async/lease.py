@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+from collections.abc import Callable
 from time import monotonic
 from types import CodeType, TracebackType
 from typing import TYPE_CHECKING, Any
@@ -11,9 +13,12 @@ import psycopg
 from psycopg import AsyncConnection
 
 from tenantpool.concurrency import AsyncSignal
+from tenantpool.core.actions import Actions
+from tenantpool.core.database import Database
 from tenantpool.core.request import GRANTED, NEW, REVOKED, WAITING, Request
 from tenantpool.core.tenant import Tenant
 from tenantpool.errors import ConnectFailed, LeaseEnded
+from tenantpool.manager.journal import report
 from tenantpool.pools._async.link import AsyncLink
 
 if TYPE_CHECKING:
@@ -32,7 +37,7 @@ class AsyncLease(Request):
     0: not at all) and raises a ``Refused``. A lease is used once.
     """
 
-    __slots__ = ("_at", "_code", "_signal", "_timeout", "link", "shell")
+    __slots__ = ("_at", "_code", "_signal", "_timeout", "link", "shell", "wanted_by")
 
     def __init__(
         self, shell: AsyncShell, tenant: Tenant, timeout: float | None, priority: int
@@ -42,6 +47,8 @@ class AsyncLease(Request):
         self._timeout = tenant.limits.acquire_timeout if timeout is None else timeout
         self._signal: AsyncSignal | None = None
         self.link: AsyncLink | None = None
+        self.wanted_by: float | None = None
+        """When it has to be back (of ``monotonic``), as a limit has been lowered."""
         self._note_caller()
 
     def _note_caller(self) -> None:
@@ -84,7 +91,14 @@ class AsyncLease(Request):
                 self._signal = AsyncSignal()
         if actions:
             shell.perform(actions)
-        return self.state == GRANTED and self._take(now)
+        if self.state == GRANTED:
+            return self._take(now)
+        return self.state == NEW and self._follow()
+
+    def _follow(self) -> bool:
+        """The tenant has left for another database since the lease was made: ask there."""
+        self.shell, self.tenant = self.shell.seat(self.tenant.name)
+        return self.ask()
 
     async def settle(self) -> AsyncConnection[Any]:
         """Wait for the answer, and make the connection fit to be used. Raises a ``Refused``."""
@@ -143,6 +157,21 @@ class AsyncLease(Request):
             if self.state == REVOKED and not dropped and link.is_alive:  # as it ended
                 await link.pool._close_connection(link.conn)
 
+    def recall(self, deadline: float, why: str) -> None:
+        """The core wants the connection back until *deadline* (of ``monotonic``). Does not block.
+
+        A holder in this process can look at ``wanted_by``, and is told in the log.
+        """
+        self.wanted_by = deadline
+        report(
+            logging.WARNING,
+            "lease wanted back",
+            tenant=self.tenant.name,
+            holder=self.holder,
+            within=deadline - monotonic(),
+            why=why,
+        )
+
     def answer(self) -> None:
         """The core has answered: wake whoever waits. Does not block."""
         if self._signal is not None:
@@ -159,20 +188,29 @@ class AsyncLease(Request):
 
     async def _wait(self) -> None:
         """Wait for the answer; raises the refusal, at the latest when the time is over."""
-        shell = self.shell
         if self._signal is not None and self.state == WAITING:
             try:
                 await self._signal.wait(self.since + self._timeout - monotonic())
             except BaseException:
-                shell.step(shell.core.cancel, self)
+                self._tell(Database.cancel)
                 raise
-            shell.step(shell.core.expire, self)
+            self._tell(Database.expire)
         if self.error is not None:
             error, self.error = self.error, None
             try:
                 raise error
             finally:
                 del error  # a traceback that leads to itself would keep the caller's frame alive
+
+    def _tell(self, event: Callable[[Database, float, Request], Actions]) -> None:
+        """Step the core that has the request: while it waits, that may become another one."""
+        while True:
+            shell = self.shell
+            with shell.lock:
+                if shell is self.shell:
+                    actions = event(shell.core, monotonic(), self)
+                    break
+        shell.perform(actions)
 
     async def _prepare(self) -> AsyncConnection[Any]:
         """Make the connection fit to be used: tested, and carrying this tenant's session."""

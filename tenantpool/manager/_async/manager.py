@@ -14,17 +14,23 @@ from psycopg.abc import Params, QueryNoTemplate
 
 from tenantpool.concurrency import AsyncAlarm, AsyncCompanion, AsyncLock
 from tenantpool.config import Settings
+from tenantpool.config.overrides import Overrides
+from tenantpool.config.plan import Plan
+from tenantpool.config.roster import Roster
 from tenantpool.core.tenant import Tenant
 from tenantpool.errors import LeaseEnded, ManagerClosed
 from tenantpool.manager import forks
-from tenantpool.manager.capacity import check_mark
+from tenantpool.manager.capacity import check_mark, check_room
 from tenantpool.manager.health import Health, assess
 from tenantpool.manager.journal import logger
 from tenantpool.manager.result import Result
 from tenantpool.manager.stats import ManagerStats, snapshot
 
+from .catalog import AsyncCatalog
+from .changes import AsyncChanges
 from .lease import AsyncLease
 from .pool import AsyncTenantPool
+from .seating import AsyncSeating
 from .shell import AsyncShell
 
 _LONGEST_START = 60.0
@@ -57,23 +63,27 @@ class AsyncManager:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: Settings | Roster,
         *,
         connection_class: type[AsyncConnection[Any]] = AsyncConnection,
         kwargs: Mapping[str, Any] | None = None,
         configure: Callable[[AsyncConnection[Any]], Awaitable[None]] | None = None,
         mark: str | None = None,
     ) -> None:
+        roster = settings if isinstance(settings, Roster) else Roster(settings)
         if mark is not None:
-            check_mark(settings, mark)
-        self.settings = settings
+            check_mark(mark)
+        check_room(roster.settings, mark)
         self._mark = mark
         self._connection_class = connection_class
         self._kwargs = dict(kwargs or {})
         self._configure = configure
         self._state = "not open yet"
-        self._shells: dict[str, AsyncShell] = {}
-        self._seats: dict[str, tuple[AsyncShell, Tenant]] = {}
+        self._seating = AsyncSeating(roster)
+        self._shells = self._seating.shells
+        self._seats = self._seating.seats
+        self._changes = AsyncChanges(self._seating, self._make_shell, mark)
+        self._catalog = AsyncCatalog(self._seating, self._changes, mark)
         self._wake_at = inf
 
     def __repr__(self) -> str:
@@ -82,6 +92,16 @@ class AsyncManager:
             for shell in self._shells.values()
         )
         return f"<{type(self).__name__} {self._state}: {databases or repr(self.settings)}>"
+
+    @property
+    def roster(self) -> Roster:
+        """Who is a tenant now, and what each one gets."""
+        return self._seating.roster
+
+    @property
+    def settings(self) -> Settings:
+        """The configuration that is in force."""
+        return self._seating.roster.settings
 
     @property
     def is_open(self) -> bool:
@@ -103,11 +123,12 @@ class AsyncManager:
         await self.close()
 
     async def open(self) -> None:
-        """Start work. Blocks only to ask the databases whose capacity is ``auto`` for it.
+        """Start work. Blocks to ask the databases whose capacity is ``auto`` for it, and for the
+        catalog.
 
         Raises ConfigError if the guarantees exceed a capacity found out so, and ManagerClosed if
         this manager has been open before. A database that can't be reached is no error: its
-        tenants are refused, and it is asked again.
+        tenants are refused, and it is asked again. So is a catalog that can't be read.
         """
         if self._state != "not open yet":
             raise ManagerClosed(f"the manager is {self._state} and can't be opened")
@@ -115,13 +136,14 @@ class AsyncManager:
         self._lock = AsyncLock()
         self._alarm = AsyncAlarm()
         self._ticker = AsyncCompanion("tenantpool-ticker")
-        self._shells = {name: self._make_shell(name) for name in self.settings.databases}
+        self._shells |= {name: self._make_shell(name) for name in self.settings.databases}
         forks.watch(self)
         self._ticker.start(self._keep_up)
         try:
             for answer in [shell.start() for shell in self._shells.values()]:
                 await answer.wait(_LONGEST_START)
             self._check_guarantees()
+            await self._catalog.start().wait(_LONGEST_START)
         except BaseException:
             await self.close(0.0)
             raise
@@ -139,6 +161,7 @@ class AsyncManager:
         deadline = monotonic() + (self.settings.close_grace if grace is None else grace)
         self._alarm.ring()
         await self._ticker.join()
+        await self._catalog.stop()
         self.refuse()
         revoked = 0
         for shell in self._shells.values():
@@ -150,7 +173,7 @@ class AsyncManager:
             name,
             self.settings,
             alarm=self._ring_at,
-            forget=self._forget,
+            seating=self._seating,
             connection_class=self._connection_class,
             kwargs=self._kwargs,
             configure=self._configure,
@@ -237,6 +260,37 @@ class AsyncManager:
         """
         self.seat(tenant)
         return AsyncTenantPool(self, tenant, close_returns=close_returns)
+
+    # -- configuration -------------------------------------------------------------------------
+
+    async def plan(
+        self, settings: Settings | None = None, *, overrides: Overrides | None = None
+    ) -> Plan:
+        """What ``apply`` would change, and what of it would need a restart.
+
+        Blocks for a moment. Raises ConfigError for a capacity that has no room for the manager's
+        own connections.
+        """
+        return await self._changes.plan(settings, overrides)
+
+    async def apply(
+        self, settings: Settings | None = None, *, overrides: Overrides | None = None
+    ) -> Plan:
+        """Let other settings, or other overrides, be in force; None: as they are.
+
+        As a whole or not at all; one change after the other. What grows, grows at once. What
+        shrinks does so as the tiers say: this does not wait for it. Waiting requests stay, also
+        those of a tenant that moves. Return what was changed.
+
+        Blocks for a moment, and for at most 10 seconds for a new database whose capacity is
+        ``auto``. Raises ConfigError for what needs a restart, and for a capacity that has no room
+        for the manager's own connections; and ManagerClosed.
+        """
+        if not self.is_open:
+            raise ManagerClosed(f"the manager is {self._state}")
+        plan = await self._changes.apply(settings, overrides)
+        await self._catalog.keep_up()
+        return plan
 
     # -- the operator --------------------------------------------------------------------------
 
@@ -330,16 +384,10 @@ class AsyncManager:
         return self._seats.get(tenant) or self._admit(tenant)
 
     def _admit(self, name: str) -> tuple[AsyncShell, Tenant]:
-        """Look a tenant up in the configuration, once."""
+        """Look a tenant up in the roster, once."""
         if not self.is_open:
             raise ManagerClosed(f"the manager is {self._state}")
-        spec = self.settings.tenant(name)
-        shell = self._shells[spec.pool.database]
-        seat = self._seats[name] = (shell, shell.tenant(spec))
-        return seat
-
-    def _forget(self, name: str) -> None:
-        self._seats.pop(name, None)
+        return self._seating.admit(name)
 
     def _disown(self) -> None:
         """This process is a fork of the one that opened the manager."""
@@ -375,9 +423,10 @@ class AsyncManager:
     def _wake(self) -> None:
         with self._lock:
             self._wake_at = inf
-        for shell in self._shells.values():
+        for shell in list(self._shells.values()):
             shell.step(shell.core.wake)
 
     def _sweep(self) -> None:
-        for shell in self._shells.values():
+        for shell in list(self._shells.values()):
             shell.sweep()
+        self._changes.tidy()

@@ -1,5 +1,5 @@
 # Generated from ../_async/shell.py by tools/generate_sync.py: do not edit.
-"""The shell around the core of one database: it steps the core, and performs what that asks for."""
+"""The shell around the core of one database: its tenants, its limits, its life."""
 
 from __future__ import annotations
 
@@ -7,46 +7,37 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from time import monotonic
-from traceback import clear_frames
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import Connection
 
-from tenantpool.concurrency import Crew, Lock, Signal
+from tenantpool.concurrency import Signal
 from tenantpool.config import Settings
 from tenantpool.config.resolved import PoolSpec, TenantSpec
 from tenantpool.core import actions as act
 from tenantpool.core.database import Database
 from tenantpool.core.pool import Pool
-from tenantpool.core.slot import Slot
 from tenantpool.core.tenant import Tenant
 from tenantpool.manager.journal import report
 from tenantpool.pools import session
-from tenantpool.pools._sync.link import Link
 from tenantpool.pools._sync.pool import PassivePool
-from tenantpool.pools.failures import classify
 
+from .performer import Performer, Seating
 from .steward import Steward
 
 if TYPE_CHECKING:
     from .lease import Lease
 
-P = ParamSpec("P")
-
 _DRAIN_POLL = 0.02
-_WIPE_DELAY = 0.001
-"""Seconds for which requests go before the wipes of what was given back."""
+_SLICE = 50
+"""Pools that are looked at in one go."""
 _EMPTY_EVERY = 60
 """A pool without connections can only be forgotten, so every 60th sweep looks at it."""
 
 
-class Shell:
-    """One database at work.
-
-    ``lock`` is held around each step of the core, and for nothing else: no I/O and no code of a
-    caller runs under it. Background jobs report their outcome as the next event.
-    """
+class Shell(Performer):
+    """One database at work."""
 
     def __init__(
         self,
@@ -54,89 +45,70 @@ class Shell:
         settings: Settings,
         *,
         alarm: Callable[[float], None],
-        forget: Callable[[str], None],
+        seating: Seating,
         connection_class: type[Connection[Any]],
         kwargs: Mapping[str, Any],
         configure: Callable[[Connection[Any]], None] | None,
         mark: str | None = None,
     ) -> None:
-        self.name = name
-        self.lock = Lock()
-        self.steward = Steward(name, settings, mark)
-        self.core = Database(name, settings.database_limits(name, self.steward.size))
+        steward = Steward(name, settings, mark)
+        super().__init__(
+            Database(name, settings.database_limits(name, steward.size)),
+            steward,
+            alarm=alarm,
+            seating=seating,
+            close_timeout=settings.databases[name].close_timeout,
+        )
         self.check_after = self.core.limits.check_after
         self._settings = settings
-        self._close_timeout = settings.databases[name].close_timeout
-        self._alarm = alarm
-        self._forget = forget
         self._connection_class = connection_class
         self._kwargs = kwargs
         self._configure = configure
-        self._crew = Crew(2 * self.core.limits.connect_concurrency, f"tenantpool-{name}")
-        self._emptied: Signal | None = None
-        self._warmed: dict[Pool, list[Signal]] = {}
-        self._stopping = False
         self._learning = False
         self._sweeps = 0
-        self._disowned = False
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.core!r}>"
-
-    def disown(self) -> None:
-        """This process is a fork: the connections are the parent's, so nothing is done to them."""
-        self.lock = Lock()
-        self._disowned = True
-
-    # -- stepping the core ---------------------------------------------------------------------
-
-    def step(
-        self,
-        event: Callable[Concatenate[float, P], act.Actions],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> None:
-        """Tell the core of an *event* and perform what it answers. Does not block."""
-        with self.lock:
-            actions = event(monotonic(), *args, **kwargs)
-        if actions:
-            self.perform(actions)
-
-    def perform(self, actions: act.Actions) -> None:
-        """Start each of *actions*. Does not block; call it without the lock."""
-        if self._disowned:
-            return
-        for action in actions:
-            match action:
-                case act.Answer(request):
-                    request.answer()
-                case act.Open(slot):
-                    self._crew.run(self._open, slot)
-                case act.Close(slot, revoked):
-                    self._crew.run(self._close, slot, revoked)
-                case act.Reset(slot):
-                    self._wipe(slot)
-                case act.WakeAt(when):
-                    self._alarm(when)
-                case act.Warmed(pool):
-                    self._wake_warmed(pool)
-                case act.Forgotten(tenant):
-                    self._forget(tenant.name)
-                case act.Notice(event, fields):
-                    report(logging.WARNING, event, database=self.name, **fields)
 
     # -- tenants -------------------------------------------------------------------------------
 
+    def seat(self, name: str) -> tuple[Shell, Tenant]:
+        """Where the tenant of that name is served now, here or elsewhere. Does not block."""
+        return self._seating.seat(name)
+
     def tenant(self, spec: TenantSpec) -> Tenant:
-        """The tenant in the core, brought into being on first use. Does not block."""
+        """The tenant in the core as *spec* has it, brought into being on first use.
+
+        Does not block.
+        """
         apply = session.apply(spec.session)
         with self.lock:
             tenant = self.core.tenant(
                 monotonic(), spec.name, spec.limits, spec.pool, spec.pool.dbname, apply
             )
-            if tenant.pool.resource is None:
-                tenant.pool.resource = self._make_pool(tenant.pool, spec.pool)
+            actions = self._change(tenant, spec, apply)
+        self.perform(actions)
         return tenant
+
+    def change(self, tenant: Tenant, spec: TenantSpec) -> None:
+        """Let what *spec* says of the tenant be in force. Does not block."""
+        apply = session.apply(spec.session)
+        with self.lock:
+            actions = self._change(tenant, spec, apply)
+        self.perform(actions)
+
+    def _change(self, tenant: Tenant, spec: TenantSpec, apply: str) -> list[act.Action]:
+        core, now = self.core, monotonic()
+        actions: list[act.Action] = []
+        if tenant.pool.key != spec.pool:
+            actions += core.move(now, tenant, spec.pool, spec.pool.dbname, apply)
+        if tenant.pool.resource is None:
+            tenant.pool.resource = self._make_pool(tenant.pool, spec.pool)
+        if tenant.limits != spec.limits or tenant.session != apply:
+            actions += core.set_tenant(now, tenant, spec.limits, apply)
+        if tenant.suspended != spec.suspended:
+            if spec.suspended:
+                actions += core.suspend(now, tenant, spec.suspended)
+            else:
+                actions += core.unsuspend(now, tenant)
+        return actions
 
     def _make_pool(self, pool: Pool, spec: PoolSpec) -> PassivePool:
         return PassivePool(
@@ -154,74 +126,40 @@ class Shell:
         self.step(self.core.warm, tenant)
         signal.wait(timeout)
 
-    def _wake_warmed(self, pool: Pool) -> None:
-        for signal in self._warmed.pop(pool, ()):
-            signal.set()
-
-    # -- performing: each job ends in exactly one event ----------------------------------------
-
-    def _open(self, slot: Slot) -> None:
-        pool = slot.pool.resource
-        assert isinstance(pool, PassivePool)
-        slot.connection = link = Link(pool)
-        started = monotonic()
-        try:
-            link.open()
-        except Exception as error:
-            _strip(error)
-            failure = classify(error)
-            report(logging.WARNING, "connect failed", pool=slot.pool.name, error=error)
-            self.step(
-                self.core.open_failed,
-                slot,
-                error,
-                everywhere=failure.everywhere,
-                final=failure.final,
-            )
-        else:
-            self.step(self.core.opened, slot, monotonic() - started)
-
-    def _close(self, slot: Slot, revoked: bool) -> None:
-        link = slot.connection
-        assert isinstance(link, Link)
-        end = link.cut if revoked else link.end
-        if end(self._close_timeout):
-            slot.connection = None  # the slot may be remembered; the client's socket must not be
-            self.step(self.core.closed, slot)
-            if self._emptied is not None and self.core.used == 0:
-                self._emptied.set()
-            return
-        report(
-            logging.WARNING,
-            "backend does not end, its slot stays taken",
-            pool=slot.pool.name,
-            pid=link.pid,
-        )
-        if self._stopping:
-            link.abandon()
-        else:
-            self.steward.terminate(link.pid)
-            self._crew.run(self._close, slot, revoked)
-
-    def _wipe(self, slot: Slot) -> None:
-        self._crew.run(self._reset, slot)
-
-    def _reset(self, slot: Slot) -> None:
-        link = slot.connection
-        assert isinstance(link, Link)
-        try:
-            link.wipe(self._close_timeout)
-        except Exception as error:
-            self._wiped(slot, str(error))
-        else:
-            self._wiped(slot, "")
-
-    def _wiped(self, slot: Slot, problem: str) -> None:
-        if problem:
-            report(logging.WARNING, "reset failed", pool=slot.pool.name, error=problem)
-        self.step(self.core.cleaned, slot, healthy=not problem)
-
     # -- the life of the database --------------------------------------------------------------
+
+    def adopt(self, settings: Settings) -> None:
+        """Let *settings* be in force for the database and its connections; see ``change``.
+
+        Connections that would be made otherwise now are replaced. Blocks for some milliseconds at
+        most between two awaits, however many pools there are.
+        """
+        old, self._settings = self._settings, settings
+        capacity = self.steward.adopt(settings)
+        database = settings.databases[self.name]
+        self._close_timeout, self.check_after = database.close_timeout, database.check_after
+        self._crew.resize(2 * database.connect_concurrency)
+        limits = settings.database_limits(self.name, capacity or self.core.limits.capacity)
+        if limits != self.core.limits:
+            self.step(self.core.set_limits, limits)
+        if not capacity:
+            self._has_doubts = True
+            if self.steward.has_own_slot:
+                self._crew.run(self._start, Signal())
+        if settings.resolver.logins(self.name) != old.resolver.logins(self.name):
+            self._renew(old)
+
+    def _renew(self, old: Settings) -> None:
+        """Replace the connections of pools that would be made otherwise now."""
+        with self.lock:
+            pools = list(self.core.pools.values())
+        for number, pool in enumerate(pools):
+            assert isinstance(pool.key, PoolSpec)
+            now, then = (settings.connection_params(pool.key) for settings in (self._settings, old))
+            if now != then:
+                self.step(self.core.renew, pool)
+            if number % _SLICE == 0:
+                time.sleep(0)
 
     def start(self) -> Signal:
         """Find out the capacity, in the background; the signal tells when that is over."""
@@ -254,6 +192,10 @@ class Shell:
                 self.step(self.core.unreachable, error)
         else:
             self.step(self.core.reachable, capacity)
+
+    def retire(self) -> None:
+        """Its database is configured no more, and nothing is left there. Does not block."""
+        self._crew.run(self.steward.close)
 
     def make_direct(self, lease: Lease) -> str:
         """Let a worker connect by itself under *lease*: return its libpq string, with password.
@@ -317,10 +259,3 @@ class Shell:
         self._crew.join()
         self.steward.close()
         return len(late)
-
-
-def _strip(error: BaseException) -> None:
-    """*error* will be kept, but not what its frames know: a half-made connection, the shell."""
-    clear_frames(error.__traceback__)
-    if error.__traceback__ is not None:
-        error.__traceback__ = error.__traceback__.tb_next  # the first frame still runs

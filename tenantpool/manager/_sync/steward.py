@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from tenantpool.concurrency import Lock
-from tenantpool.config import Settings
+from tenantpool.config import Database, Settings
 from tenantpool.config.conninfo import join_conninfo
 from tenantpool.config.resolved import PoolSpec
 from tenantpool.core.request import GRANTED
 from tenantpool.errors import ConnectFailed, LeaseEnded, NotAllowed
-from tenantpool.manager.capacity import ATTENDANT, QUERY, capacity_of
+from tenantpool.manager.capacity import QUERY, capacity_of, reserved_of
 from tenantpool.manager.journal import report
 from tenantpool.pools._sync.attendant import Attendant, Row
 from tenantpool.pools._sync.direct import Directs
@@ -35,7 +35,6 @@ class Steward:
 
     def __init__(self, name: str, settings: Settings, mark: str | None) -> None:
         self._name = name
-        self._database = settings.databases[name]
         self._settings = settings
         self._mark = mark
         self._timeout = self._database.close_timeout
@@ -43,7 +42,7 @@ class Steward:
         self._directs = Directs(self._attendant, mark or "")
         self._left = 0
         self._looking = False
-        self.size = 0 if mark else capacity_of(self._database)
+        self.size = 0 if mark else self._size(capacity_of(self._database))
         """Connections for tenants when nothing is left of a predecessor; 0 until it is known."""
 
     def __repr__(self) -> str:
@@ -62,7 +61,39 @@ class Steward:
         # What is lent to other processes must not be encrypted by libpq, unless it has to.
         return {"gssencmode": "disable"} | params | {"application_name": self._mark}
 
+    @property
+    def _database(self) -> Database:
+        return self._settings.databases[self._name]
+
     # -- capacity ------------------------------------------------------------------------------
+
+    def adopt(self, settings: Settings) -> int:
+        """Act on other *settings*. Return how many connections there are for tenants now.
+
+        0: not known, the server is to be asked (``learn``). Does not block.
+        """
+        self._settings = settings
+        capacity = capacity_of(self._database)
+        if not capacity:
+            return 0
+        self.size = self._size(capacity)
+        return max(0, self.size - self._left)
+
+    @property
+    def has_own_slot(self) -> bool:
+        """Whether it may connect at any time, within the capacity. Does not block."""
+        return self._mark is not None
+
+    @property
+    def asks(self) -> bool:
+        """Whether the server says what the capacity is. Does not block."""
+        return not capacity_of(self._database)
+
+    def resize(self, limit: str | None) -> int:
+        """The server has answered ``QUERY``. Return how many connections tenants have now."""
+        reserved = reserved_of(self._settings, self._name, self._mark)
+        self.size = max(1, int(limit or 0) - self._database.headroom - reserved)
+        return max(0, self.size - self._left)
 
     @property
     def has_leftovers(self) -> bool:
@@ -76,22 +107,24 @@ class Steward:
         capacity, and is worth another look later. Blocks, bounded. Raises psycopg.Error, OSError.
         """
         try:
-            size = self._find_size()
+            capacity = capacity_of(self._database)
+            limit = None if capacity else self._limit()
             if self._mark is not None:
                 self._recover(self._mark)
         finally:
             if self._mark is None:
                 self._attendant.close()
-        self.size = size
-        return max(0, size - self._left)
-
-    def _find_size(self) -> int:
-        reserved = ATTENDANT if self._mark else 0
-        capacity = capacity_of(self._database)
         if not capacity:
-            [(limit,)] = self._attendant.ask(QUERY)
-            capacity = max(1 + reserved, int(limit or 0) - self._database.headroom)
-        return capacity - reserved
+            return self.resize(limit)
+        self.size = self._size(capacity)
+        return max(0, self.size - self._left)
+
+    def _size(self, capacity: int) -> int:
+        return capacity and capacity - reserved_of(self._settings, self._name, self._mark)
+
+    def _limit(self) -> str | None:
+        [(limit,)] = self._attendant.ask(QUERY)
+        return limit
 
     def _recover(self, mark: str) -> None:
         before, self._left = self._left, end_leftovers(self._attendant, mark, self._timeout)

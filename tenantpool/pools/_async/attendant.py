@@ -9,18 +9,14 @@ from typing import Any
 
 import psycopg
 from psycopg import AsyncConnection, OperationalError
-from psycopg.errors import error_from_result
-from psycopg.pq import ExecStatus
 
 from tenantpool.pools.watch import watched
 
-from .answer import answer
+from .answer import Row, ask
 from .witness import AsyncWitness
 
 _IDLE = 3.0
 """Seconds for which it stays when there is nothing to do."""
-
-Row = tuple[str | None, ...]
 
 
 class AsyncAttendant:
@@ -82,16 +78,9 @@ class AsyncAttendant:
 
     async def _ask(self, query: str, values: tuple[str | None, ...]) -> list[Row]:
         conn = self._conn or await self._connect()
-        params = [None if value is None else value.encode() for value in values]
-        conn.pgconn.send_query_params(query.encode(), params)
-        (result,) = await answer(conn.pgconn, monotonic() + self._timeout, 1)
+        rows = await ask(conn.pgconn, monotonic() + self._timeout, query, *values)
         self._used_at = monotonic()
-        if result.status != ExecStatus.TUPLES_OK:
-            raise error_from_result(result)
-        cells = range(result.nfields)
-        return [
-            tuple([_text(result.get_value(row, n)) for n in cells]) for row in range(result.ntuples)
-        ]
+        return rows
 
     async def _connect(self) -> AsyncConnection[Any]:
         if not await self._witness.wait_until_gone(self._timeout):
@@ -105,7 +94,3 @@ class AsyncAttendant:
         if conn is not None:
             await conn.close()
         await self._witness.wait_until_gone(self._timeout)
-
-
-def _text(value: bytes | None) -> str | None:
-    return None if value is None else value.decode("utf-8", "replace")

@@ -10,18 +10,14 @@ from typing import Any
 
 import psycopg
 from psycopg import Connection, OperationalError
-from psycopg.errors import error_from_result
-from psycopg.pq import ExecStatus
 
 from tenantpool.pools.watch import watched
 
-from .answer import answer
+from .answer import Row, ask
 from .witness import Witness
 
 _IDLE = 3.0
 """Seconds for which it stays when there is nothing to do."""
-
-Row = tuple[str | None, ...]
 
 
 class Attendant:
@@ -83,16 +79,9 @@ class Attendant:
 
     def _ask(self, query: str, values: tuple[str | None, ...]) -> list[Row]:
         conn = self._conn or self._connect()
-        params = [None if value is None else value.encode() for value in values]
-        conn.pgconn.send_query_params(query.encode(), params)
-        (result,) = answer(conn.pgconn, monotonic() + self._timeout, 1)
+        rows = ask(conn.pgconn, monotonic() + self._timeout, query, *values)
         self._used_at = monotonic()
-        if result.status != ExecStatus.TUPLES_OK:
-            raise error_from_result(result)
-        cells = range(result.nfields)
-        return [
-            tuple([_text(result.get_value(row, n)) for n in cells]) for row in range(result.ntuples)
-        ]
+        return rows
 
     def _connect(self) -> Connection[Any]:
         if not self._witness.wait_until_gone(self._timeout):
@@ -106,7 +95,3 @@ class Attendant:
         if conn is not None:
             conn.close()
         self._witness.wait_until_gone(self._timeout)
-
-
-def _text(value: bytes | None) -> str | None:
-    return None if value is None else value.decode("utf-8", "replace")

@@ -1,0 +1,124 @@
+# Generated from ../_async/catalog.py by tools/generate_sync.py: do not edit.
+"""Keeps the roster as the catalog in PostgreSQL has it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable
+from functools import partial
+
+import psycopg
+
+from tenantpool.concurrency import Companion, Signal
+from tenantpool.config.listing import Listing
+from tenantpool.errors import ConfigError
+from tenantpool.manager.journal import report
+
+from .changes import Changes
+from .reader import Reader
+from .seating import Seating
+
+_AGAIN = (0.2, 5.0)
+"""Seconds until it connects again after a failure: at first, and at most."""
+
+
+class Catalog:
+    """Follows the catalog that is configured, if there is one.
+
+    While it can't be read, the tenants stay as they were last seen.
+    """
+
+    def __init__(self, seating: Seating, changes: Changes, mark: str | None) -> None:
+        self._seating = seating
+        self._changes = changes
+        self._mark = mark
+        self._companion = Companion("tenantpool-catalog")
+        self._turn = threading.Lock()
+        self._followed: object = None
+        self._reader: Reader | None = None
+        self.problem = ""
+        """Why it could not be read the last time; empty: it could, or there is none."""
+
+    def __repr__(self) -> str:
+        state = self.problem or ("not there" if self._reader is None else "followed")
+        return f"<{type(self).__name__} {state}: {self._seating.roster.listing!r}>"
+
+    def start(self) -> Signal:
+        """Begin to follow the catalog, if there is one. The signal tells when it was first tried.
+
+        Does not block.
+        """
+        tried = Signal()
+        settings = self._seating.roster.settings
+        self._followed, self.problem = self._source(), ""
+        if settings.catalog is None:
+            tried.set()
+            return tried
+        self._reader = Reader(
+            settings.catalog, self._params, self._seating.roster.listing, self._relist
+        )
+        self._companion.start(partial(self._follow, self._reader, tried))
+        return tried
+
+    def stop(self) -> None:
+        """Follow it no more. Blocks until its backend is gone; bounded."""
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.stop()
+            self._companion.join()
+
+    def keep_up(self) -> None:
+        """The configuration may have changed: follow what it says now.
+
+        Blocks until the backend of before is gone, if it says something else; bounded.
+        """
+        with self._turn:
+            if self._source() == self._followed:
+                return
+            self.stop()
+            if self._seating.roster.settings.catalog is None:
+                self._relist(Listing.EMPTY, list(self._seating.seats))
+            self.start()
+
+    def _source(self) -> object:
+        """What is followed, and from where."""
+        settings = self._seating.roster.settings
+        return settings.catalog and (settings.catalog, self._params())
+
+    def _params(self) -> dict[str, str]:
+        spec = self._seating.roster.settings.catalog_pool
+        assert spec is not None, "bug: reads a catalog that is not configured"
+        params = self._seating.roster.settings.connection_params(spec)
+        return params | {"application_name": f"{self._mark} catalog"} if self._mark else params
+
+    def _follow(self, reader: Reader, tried: Signal) -> None:
+        pause = _AGAIN[0]
+        while not reader.is_stopped:
+            try:
+                self._wait_for_slot(reader)
+                reader.open()
+                pause, self.problem = _AGAIN[0], ""
+                tried.set()
+                reader.follow()
+            except (psycopg.Error, OSError, ConfigError) as error:
+                self._note(reader, error)
+                tried.set()
+                reader.rest(pause)
+                pause = min(2 * pause, _AGAIN[1])
+        reader.close()
+
+    def _wait_for_slot(self, reader: Reader) -> None:
+        """One connection of the capacity is kept for this, but perhaps only since a moment ago."""
+        spec = self._seating.roster.settings.catalog_pool
+        shell = self._seating.shells.get(spec.database) if spec is not None else None
+        while shell is not None and not reader.is_stopped and shell.core.surplus > 0:
+            reader.rest(_AGAIN[0])
+
+    def _note(self, reader: Reader, error: Exception) -> None:
+        if not reader.is_stopped:
+            self.problem = str(error)
+            report(logging.WARNING, "catalog can't be read", error=error)
+
+    def _relist(self, listing: Listing, names: Iterable[str]) -> None:
+        self._changes.relist(lambda roster: roster.with_listing(listing), names)
