@@ -16,6 +16,7 @@ TenantpoolError
     ├── UnknownTenant      not configured, and no template takes it
     ├── IdentityLimit      the caller holds as many leases, or sessions, as it may
     ├── Draining           the tenant, or the whole manager, takes no new leases
+    ├── TenantSuspended    the operator has suspended the tenant, and says why
     ├── RateLimited        more leases per second than the tier allows
     ├── QueueFull          ``max_waiting`` requests wait already
     ├── BreakerOpen        connects failed too often; not tried again before ``retry_after``
@@ -55,6 +56,7 @@ __all__ = [
     "ServiceUnavailable",
     "StaleToken",
     "TenantLimit",
+    "TenantSuspended",
     "TenantpoolError",
     "UnknownTenant",
 ]
@@ -65,6 +67,7 @@ class Reason(StrEnum):
 
     UNKNOWN_TENANT = "UNKNOWN_TENANT"
     DRAINING = "DRAINING"
+    TENANT_SUSPENDED = "TENANT_SUSPENDED"
     RATE_LIMIT = "RATE_LIMIT"
     QUEUE_FULL = "QUEUE_FULL"
     BREAKER_OPEN = "BREAKER_OPEN"
@@ -209,6 +212,12 @@ class Draining(Refused):
     """The tenant was drained, or the manager is closing; no new leases until it is resumed."""
 
     reason = Reason.DRAINING
+
+
+class TenantSuspended(Refused):
+    """The operator has suspended the tenant; ``limit`` says why. Retrying does not help."""
+
+    reason = Reason.TENANT_SUSPENDED
 
 
 class RateLimited(Refused):

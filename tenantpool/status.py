@@ -63,6 +63,8 @@ _KINDS: dict[type[TenantpoolError], _Kind] = {
     errors.ConnectTimeout: _Kind(code.DEADLINE_EXCEEDED, "CONNECT_TIMEOUT"),
     # No such database, a wrong password: somebody has to put it right first.
     errors.ConnectFailed: _Kind(code.FAILED_PRECONDITION, "CONNECT_FAILED"),
+    # It may be asked for again when its operator says so.
+    errors.TenantSuspended: _Kind(code.FAILED_PRECONDITION, "TENANT_SUSPENDED"),
     errors.StaleToken: _Kind(code.ABORTED, "STALE_TOKEN"),
     errors.LeaseTooLong: _Kind(code.FAILED_PRECONDITION, "MAX_LEASE"),
     errors.LeaseEnded: _Kind(code.NOT_FOUND, "LEASE_EXPIRED"),

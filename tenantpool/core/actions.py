@@ -56,6 +56,32 @@ class Forgotten(NamedTuple):
     tenant: Tenant
 
 
+class Recall(NamedTuple):
+    """Ask the holder of this lease to give it back until *deadline* (seconds, as ``now``).
+
+    Whether it is ended then is the core's business, and not the holder's to know.
+    """
+
+    request: Request
+    deadline: float
+    why: str
+
+
+class Departed(NamedTuple):
+    """A lease of a tenant that has left has ended: ``came_home``, where that is now."""
+
+    tenant: Tenant
+
+
+class Elsewhere(NamedTuple):
+    """This request was asked for of a tenant that has left: ask anew, where that is now.
+
+    It is ``NEW`` again, or still.
+    """
+
+    request: Request
+
+
 class Notice(NamedTuple):
     """Something an operator should know: *event* in the fewest words, and its fields."""
 
@@ -63,5 +89,17 @@ class Notice(NamedTuple):
     fields: dict[str, object]
 
 
-Action = Open | Close | Reset | Answer | WakeAt | Warmed | Forgotten | Notice
+Action = (
+    Open
+    | Close
+    | Reset
+    | Answer
+    | WakeAt
+    | Warmed
+    | Forgotten
+    | Recall
+    | Departed
+    | Elsewhere
+    | Notice
+)
 Actions = list[Action] | tuple[()]

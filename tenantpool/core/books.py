@@ -9,14 +9,15 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Hashable
 
-from tenantpool.errors import Refused
+from tenantpool.errors import Reason, Refused
 
-from .actions import Action, Actions, Answer, Close, Forgotten, Open
+from .actions import Action, Actions, Answer, Close, Departed, Forgotten, Open
 from .breaker import Breaker
+from .counters import MAX_LEASE
 from .limits import DatabaseLimits, TenantLimits
 from .pool import Pool
 from .ranking import Ranking
-from .request import GRANTED, REFUSED, WAITING, Request
+from .request import GRANTED, NEW, REFUSED, WAITING, Request
 from .slot import CLOSING, GONE, IDLE, IN_USE, Slot
 from .tally import BOUNDS, Histogram, Tally
 from .tenant import Tenant
@@ -110,19 +111,27 @@ class Books:
         """The tenant of that name, brought into being on first use together with its pool."""
         tenant = self.tenants.get(name)
         if tenant is None:
-            pool = self.pools.get(key)
-            if pool is None:
-                breaker = self.breakers.pop(key, None) or Breaker(limits.breaker)
-                pool = self.pools[key] = Pool(key, pool_name or name, breaker, now)
-            tally = self.tally(limits.tier)
-            tenant = self.tenants[name] = Tenant(name, pool, limits, session, now, tally)
-            tenant.guarded = tenant.guarded or self.closing
+            pool = self._pool(now, key, pool_name or name, limits)
+            tenant = self.tenants[name] = Tenant(
+                name, pool, limits, session, now, self.tally(limits.tier)
+            )
+            if self.closing:
+                tenant.reckon(closing=True)
             pool.attach(tenant)
         return tenant
 
     def tally(self, tier: str) -> Tally:
         """The sums of *tier* here."""
         return self.tallies.setdefault(tier, Tally())
+
+    def _pool(self, now: float, key: Hashable, name: str, limits: TenantLimits) -> Pool:
+        """The pool of that *key*, brought into being if need be."""
+        pool = self.pools.get(key)
+        if pool is None:
+            breaker = self.breakers.pop(key, None) or Breaker(limits.breaker)
+            breaker.adopt(limits.breaker)
+            pool = self.pools[key] = Pool(key, name, breaker, now)
+        return pool
 
     def _forget(self, now: float, pool: Pool, tenants: list[Tenant]) -> None:
         """Drop idle *tenants* of *pool*, and the pool once that is empty."""
@@ -131,13 +140,17 @@ class Books:
             del self.tenants[tenant.name]
             self._actions.append(Forgotten(tenant))
         pool.detach(tenants)
-        if not pool.tenants:
-            del self.pools[pool.key]
-            self.victims.forget(pool)
-            self._keep_breaker(now, pool)
+        self._forget_pool(now, pool)
 
-    def _keep_breaker(self, now: float, pool: Pool) -> None:
-        """A back-off outlives its pool; those that are over make room."""
+    def _forget_pool(self, now: float, pool: Pool) -> None:
+        """Drop *pool* if it has neither tenants nor slots.
+
+        A back-off outlives its pool; those that are over make room.
+        """
+        if pool.tenants or pool.slots:
+            return
+        del self.pools[pool.key]
+        self.victims.forget(pool)
         self.breakers[pool.key] = pool.breaker
         while self.breakers:
             oldest = next(iter(self.breakers))
@@ -161,17 +174,23 @@ class Books:
         self.slots[slot] = slot.pool.slots[slot] = None
         self.overshoots += len(self.slots) > self.limits.capacity
         slot.pool.opening += 1
+        if slot.pool.renewal is not None:
+            slot.pool.renewal.opening += 1
         slot.pool.breaker.begin()
         self.breaker.begin()
         tenant.pending += 1
         self._rank(tenant)
         self._actions.append(Open(slot))
 
-    def _connected(self, slot: Slot) -> Tenant:
-        """A slot's connect is over, well or badly. Return the tenant it was for."""
+    def _connected(self, slot: Slot) -> None:
+        """A slot's connect is over, well or badly."""
         self.connecting -= 1
         slot.pool.opening -= 1
-        return self._disinherit(slot)
+        if slot.heir is not None:
+            self._disinherit(slot)
+        renewal = slot.pool.renewal
+        if renewal is not None and slot not in renewal.old:
+            renewal.opening -= 1
 
     def _close(self, slot: Slot, *, heir: Tenant | None = None, revoked: bool = False) -> None:
         """End a slot's connection; if it has an *heir*, to make room for that tenant."""
@@ -180,6 +199,9 @@ class Books:
         slot.become(CLOSING)
         slot.pool.closing += 1
         self.leaving += 1
+        if (renewal := slot.pool.renewal) is not None:
+            renewal.old.pop(slot, None)
+            renewal.end_if_done(slot.pool)
         if heir is not None:
             slot.heir = heir
             self.evictions += 1
@@ -188,8 +210,8 @@ class Books:
             self._rank(heir)
         self._actions.append(Close(slot, revoked))
 
-    def _closed(self, slot: Slot) -> None:
-        """A closing slot's backend is gone, and so is the slot."""
+    def _closed(self, now: float, slot: Slot) -> None:
+        """A closing slot's backend is gone, and so is the slot; a pool without tenants with it."""
         slot.pool.closing -= 1
         self.leaving -= 1
         if slot.heir is not None:
@@ -197,14 +219,14 @@ class Books:
             self._disinherit(slot)
         slot.become(GONE)
         del self.slots[slot], slot.pool.slots[slot]
+        self._forget_pool(now, slot.pool)
 
-    def _disinherit(self, slot: Slot) -> Tenant:
+    def _disinherit(self, slot: Slot) -> None:
         heir = slot.heir
         assert heir is not None, "bug: a slot on its way to nobody"
         slot.heir = None
         heir.pending -= 1
         self._rank(heir)
-        return heir
 
     # -- leases --------------------------------------------------------------------------------
 
@@ -219,6 +241,8 @@ class Books:
         tenant.in_use += 1
         tenant.counters.leases += 1
         tenant.tally.leases += 1
+        if tenant.watched and tenant.in_use + tenant.abroad > tenant.limits.ceiling:
+            tenant.counters.would_refuse[Reason.TENANT_LIMIT] += 1
 
     def _end_lease(self, now: float, request: Request, state: str) -> Slot:
         """The lease of *request* ends in *state*. Return its slot, which is nobody's now."""
@@ -237,11 +261,21 @@ class Books:
         holds.total += held
         holds.counts[bisect_left(BOUNDS, held)] += 1
         tenant.mean_hold += SMOOTHING * (held - tenant.mean_hold)
+        if tenant.watched:
+            self._lease_ended(tenant, held)
         if self.ranking:
             tenant.service += held / tenant.limits.weight
         if tenant.queue:
             self._rank(tenant)
         return slot
+
+    def _lease_ended(self, tenant: Tenant, held: float) -> None:
+        """A lease of a tenant that is watched ended after *held* seconds."""
+        limits = tenant.limits
+        if limits.max_lease != limits.enforced_max_lease and held > (limits.max_lease or 0.0):
+            tenant.counters.would_refuse[MAX_LEASE] += 1
+        if tenant.departed:
+            self._actions.append(Departed(tenant))
 
     def _rest(self, now: float, slot: Slot) -> None:
         """Nobody wants *slot* just now."""
@@ -266,6 +300,13 @@ class Books:
         request.state = state
         request.tenant.queue.discard(request)
         self._rank(request.tenant)
+
+    def _empty_queue(self, tenant: Tenant) -> list[Request]:
+        """Take out all that wait, the first in line first; they are new again."""
+        requests = sorted(tenant.queue, key=tenant.queue.key)
+        for request in requests:
+            self._leave_queue(request, NEW)
+        return requests
 
     def _serve(self, now: float, slot: Slot, tenant: Tenant) -> None:
         """*slot* goes to the first in *tenant*'s queue."""

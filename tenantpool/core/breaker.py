@@ -50,6 +50,18 @@ class Breaker:
     def __repr__(self) -> str:
         return f"<Breaker {self.state}, {self._in_a_row} failures in a row>"
 
+    def adopt(self, limits: BreakerLimits) -> None:
+        """Go on in the same state under other limits; a back-off that runs is not cut short."""
+        if limits == self.limits:
+            return
+        self.limits = limits
+        for failed in self._outcomes[: -limits.window]:
+            self._failed -= failed
+        self._outcomes = self._outcomes[-limits.window :]
+        self._backoff = min(max(self._backoff, limits.backoff), limits.backoff_max)
+        if self.state == CLOSED:
+            self._backoff = limits.backoff
+
     def is_over(self, now: float) -> bool:
         """Its longest back-off has passed since it last opened: it may be forgotten."""
         return now > self.retry_at + self.limits.backoff_max

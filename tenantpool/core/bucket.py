@@ -17,11 +17,20 @@ class TokenBucket:
     def __repr__(self) -> str:
         return f"<TokenBucket {self._tokens:.1f} of {self.burst}, {self.rate:g}/s>"
 
+    def adopt(self, now: float, rate: float, burst: int) -> None:
+        """Take over other limits; it stays as full as it is, in proportion."""
+        self._refill(now)
+        self._tokens *= burst / self.burst
+        self.rate, self.burst = rate, burst
+
     def take(self, now: float) -> float:
         """Take a token. Return 0.0, or if there is none, the seconds until there will be one."""
-        self._tokens = min(self.burst, self._tokens + (now - self._updated) * self.rate)
-        self._updated = now
+        self._refill(now)
         if self._tokens < 1.0:
             return (1.0 - self._tokens) / self.rate
         self._tokens -= 1.0
         return 0.0
+
+    def _refill(self, now: float) -> None:
+        self._tokens = min(self.burst, self._tokens + (now - self._updated) * self.rate)
+        self._updated = now

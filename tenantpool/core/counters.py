@@ -7,6 +7,9 @@ from math import exp, log
 
 from tenantpool.errors import Reason
 
+MAX_LEASE = "MAX_LEASE"
+"""What a lease that is held for too long counts as in ``Counters.would_refuse``."""
+
 _SMALLEST = 1e-5
 _STEPS_PER_E = 6
 _BUCKETS = 104
@@ -66,6 +69,7 @@ class Counters:
         "requests",
         "revoked",
         "waits",
+        "would_refuse",
     )
 
     def __init__(self) -> None:
@@ -79,6 +83,9 @@ class Counters:
         self.revoked = 0
         self.connect_failures = 0
         self.refused: Counter[Reason] = Counter()
+        self.would_refuse: Counter[str] = Counter()
+        """What limits on trial would have done, by the reason they would have given: refusals,
+        requests lent above the cap, leases held for too long."""
         self.waits = Waits()
 
     def __repr__(self) -> str:

@@ -16,6 +16,7 @@ from tenantpool.errors import (
     RateLimited,
     Refused,
     TenantLimit,
+    TenantSuspended,
 )
 
 if TYPE_CHECKING:
@@ -28,8 +29,11 @@ _MOST_HOLDERS = 8
 _SHORTEST_RETRY = 0.01
 
 
-def draining(db: Books, tenant: Tenant) -> Refused:
-    """The tenant, or everything, is being drained."""
+def stopped(db: Books, tenant: Tenant) -> Refused:
+    """The tenant is suspended, or it or everything is being drained."""
+    if tenant.suspended and not db.closing:
+        what = f"the tenant is suspended: {tenant.suspended}"
+        return TenantSuspended(tenant.name, what, database=db.name)
     what = "the manager is closing" if db.closing else "the tenant is being drained"
     return Draining(tenant.name, what, database=db.name)
 
@@ -86,14 +90,15 @@ def timed_out(db: Books, tenant: Tenant) -> Refused:
     limits = tenant.limits
     cause = _connect_error(db, tenant.pool)
     retry_after = _retry_after(tenant)
-    if tenant.in_use >= limits.cap:
+    if tenant.in_use >= tenant.cap:
         overflow = f" (+ {limits.overflow} overflow)" if limits.overflow else ""
+        abroad = f", {tenant.abroad} are still out where it was before" if tenant.abroad else ""
         return TenantLimit(
             tenant.name,
-            f"tier {limits.tier} allows {limits.cap}{overflow} connections",
+            f"tier {limits.tier} allows {limits.cap}{overflow} connections{abroad}",
             database=db.name,
             retry_after=retry_after,
-            holders={tenant.name: tenant.in_use},
+            holders={tenant.name: tenant.in_use + max(0, tenant.abroad)},
             cause=cause,
         )
     if not tenant.needs or cause is not None or db.used < db.limits.capacity:

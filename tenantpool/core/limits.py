@@ -6,13 +6,21 @@ Durations are seconds, rates are per second. Instances are shared between all te
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
-RETURN = "return"
-"""A shrink waits until leases come back by themselves."""
-RECALL = "recall"
-"""A shrink also asks the holders to give leases back, with a deadline."""
-TERMINATE = "terminate"
-"""A shrink also ends the leases that have not come back by then."""
+RETURN: Final = "return"
+RECALL: Final = "recall"
+TERMINATE: Final = "terminate"
+STEPS: Final = (RETURN, RECALL, TERMINATE)
+"""How far a shrink may go: wait for what comes back, ask for it, end it; each includes the last."""
+
+CAP: Final = "cap"
+MAX_WAITING: Final = "max_waiting"
+RATE: Final = "rate"
+MAX_LEASE: Final = "max_lease"
+"""The limits that can be on trial."""
+
+NO_LIMIT: Final = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,19 +78,34 @@ class TenantLimits:
     """Whether a reported leak is also revoked."""
     reset_always: bool = False
     """Wipe the session at every return, not only before another tenant gets the connection."""
-    shrink: str = RECALL
-    """How far a limit that was lowered below what is in use may go: RETURN, RECALL, TERMINATE."""
-    shrink_grace: float = 30.0
-    """How long holders have that were asked to give a lease back."""
-    trial: frozenset[str] = frozenset()
-    """Of "cap", "max_waiting", "rate", "max_lease": limits that only count, and refuse nothing."""
     breaker: BreakerLimits = field(default_factory=BreakerLimits)
     """The breaker of the tenant's pool."""
+    shrink: str = RECALL
+    """How far it may go when a limit is lowered below what is in use: one of ``STEPS``."""
+    shrink_grace: float = 30.0
+    """How long holders have to give back what they are asked for."""
+    trial: frozenset[str] = frozenset()
+    """Limits that only count what they would have refused, and refuse nothing."""
 
     @property
     def ceiling(self) -> int:
         """Most connections in use at a time, overflow included."""
         return self.cap + self.overflow
+
+    @property
+    def enforced_cap(self) -> int:
+        """``cap``, or no limit at all while that is on trial."""
+        return NO_LIMIT if CAP in self.trial else self.cap
+
+    @property
+    def enforced_ceiling(self) -> int:
+        """``ceiling``, or no limit at all while the cap is on trial."""
+        return NO_LIMIT if CAP in self.trial else self.cap + self.overflow
+
+    @property
+    def enforced_max_lease(self) -> float | None:
+        """``max_lease``, or None while that is on trial."""
+        return None if MAX_LEASE in self.trial else self.max_lease
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Iterable
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from .breaker import Breaker
 from .demand import Demand
 from .ranking import Ranking
+from .renewal import Renewal
 from .slot import Slot
 
 if TYPE_CHECKING:
@@ -18,6 +20,16 @@ _LOOK_BACK = 8
 """Idle connections that are looked at for one that still carries the tenant's session."""
 
 
+class Share(NamedTuple):
+    """What one tenant contributes to the limits of its pool."""
+
+    min_size: int
+    max_lifetime: float
+    cap: int
+    ceiling: int
+    stopped: bool
+
+
 class Pool:
     """The connections of one (database, dbname, role).
 
@@ -25,8 +37,10 @@ class Pool:
     """
 
     __slots__ = (
+        "_terms",
         "breaker",
         "cap",
+        "ceiling",
         "closing",
         "demand",
         "draining",
@@ -39,7 +53,9 @@ class Pool:
         "name",
         "opening",
         "ranking",
+        "renewal",
         "resource",
+        "serving",
         "slots",
         "tenants",
         "warming",
@@ -51,7 +67,7 @@ class Pool:
         self.breaker = breaker
         self.resource: object = None
         """What ``pools`` keeps with the pool; nothing in the core looks into it."""
-        self.tenants: dict[Tenant, None] = {}
+        self.tenants: dict[Tenant, Share] = {}
         self.slots: dict[Slot, None] = {}
         self.opening = 0
         self.closing = 0
@@ -62,10 +78,17 @@ class Pool:
         """Connections to keep: the largest ``min_size`` of its tenants."""
         self.cap = 0
         """Connections its tenants may use together, without their overflow."""
+        self.ceiling = 0
+        """Connections its tenants may use together, overflow included."""
         self.max_lifetime = inf
         """How long a connection may live: the shortest ``max_lifetime`` of its tenants."""
+        self.serving = 0
+        """Tenants that are neither drained nor suspended."""
         self.draining = True
-        """Whether all its tenants are being drained."""
+        """Whether there are none of these: nothing is opened here, and what comes back closes."""
+        self._terms: Counter[tuple[int, float]] = Counter()
+        self.renewal: Renewal | None = None
+        """Set while its connections are being replaced by such with other parameters."""
         self.demand = Demand()
         self.listed = 0
         """Idle connections it had when it was last ranked among the victims."""
@@ -90,27 +113,38 @@ class Pool:
 
     def attach(self, tenant: Tenant) -> None:
         """Let *tenant* share the pool."""
-        self.tenants[tenant] = None
-        self._add(tenant)
+        self.tenants[tenant] = share = _share(tenant)
+        self._add(share, 1)
 
     def detach(self, tenants: Iterable[Tenant]) -> None:
-        """*tenants* have been forgotten."""
+        """*tenants* have been forgotten, or have moved."""
         for tenant in tenants:
-            del self.tenants[tenant]
-        self.sum_up()
+            self._add(self.tenants.pop(tenant), -1)
 
-    def sum_up(self) -> None:
-        """Gather anew what depends on all its tenants."""
-        self.min_size, self.cap, self.max_lifetime, self.draining = 0, 0, inf, True
-        for tenant in self.tenants:
-            self._add(tenant)
+    def update(self, tenant: Tenant) -> None:
+        """What *tenant* contributes may have changed, if it is one of its tenants."""
+        before, after = self.tenants.get(tenant), _share(tenant)
+        if before is not None and after != before:
+            self.tenants[tenant] = after
+            self._add(after, 1)
+            self._add(before, -1)
 
-    def _add(self, tenant: Tenant) -> None:
-        limits = tenant.limits
-        self.min_size = max(self.min_size, limits.min_size)
-        self.cap += limits.cap
-        self.max_lifetime = min(self.max_lifetime, limits.max_lifetime)
-        self.draining = self.draining and tenant.draining
+    def _add(self, share: Share, times: int) -> None:
+        """Tenants of a pool have few tiers, so it pays to count terms instead of asking all."""
+        self.cap += times * share.cap
+        self.ceiling += times * share.ceiling
+        self.serving += times * (not share.stopped)
+        self.draining = not self.serving
+        terms = share.min_size, share.max_lifetime
+        self._terms[terms] += times
+        if not self._terms[terms]:
+            del self._terms[terms]
+        self.min_size = max((size for size, _ in self._terms), default=0)
+        longest = min((seconds for _, seconds in self._terms), default=inf)
+        if longest != self.max_lifetime:
+            self.max_lifetime = longest
+            for slot in self.slots:
+                slot.age(longest)
 
     def pick(self, tenant: Tenant) -> Slot:
         """The idle connection for *tenant*, taken out of ``idle``; there must be one.
@@ -127,3 +161,14 @@ class Pool:
             slot = next(iter(self.idle))
         del self.idle[slot]
         return slot
+
+
+def _share(tenant: Tenant) -> Share:
+    limits = tenant.limits
+    return Share(
+        limits.min_size,
+        limits.max_lifetime,
+        limits.enforced_cap,
+        limits.enforced_ceiling,
+        tenant.stopped,
+    )

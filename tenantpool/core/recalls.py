@@ -57,9 +57,9 @@ class Recalls:
 
         Nobody is asked while there is a connection on its way to everyone who waits.
         """
-        if tenant.in_use < tenant.limits.cap and not tenant.needs:
+        if tenant.in_use < tenant.cap and not tenant.needs:
             return []
-        if tenant.in_use >= tenant.limits.cap:
+        if tenant.in_use >= tenant.cap:
             return self._ask(now, tenant, database, tenant)
         return self._ask(now, database, database, None)
 

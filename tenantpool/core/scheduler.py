@@ -8,15 +8,22 @@ is there room, or an idle connection that is needed less (``_provide``)?
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Concatenate, ParamSpec
+
+from tenantpool.errors import Reason, Refused
+
 from . import explain
-from .actions import WakeAt, Warmed
+from .actions import Notice, WakeAt, Warmed
 from .books import Books
-from .breaker import CLOSED, HALF_OPEN
-from .limits import DatabaseLimits
+from .breaker import CLOSED, HALF_OPEN, Breaker
+from .limits import MAX_WAITING, DatabaseLimits
 from .pool import Pool
 from .request import Request
 from .slot import Slot
 from .tenant import BELOW_GUARANTEE, OVERFLOW, Tenant
+
+P = ParamSpec("P")
 
 
 class Scheduler(Books):
@@ -25,6 +32,8 @@ class Scheduler(Books):
     def __init__(self, name: str, limits: DatabaseLimits) -> None:
         super().__init__(name, limits)
         self._warming: dict[Pool, None] = {}
+        self._renewing: dict[Pool, None] = {}
+        """Pools with a renewal that may go a step further."""
 
     @property
     def quantum(self) -> float:
@@ -78,23 +87,31 @@ class Scheduler(Books):
         return None
 
     def _make_up(self, now: float, tenant: Tenant) -> None:
-        """A lease of *tenant* ended, but not its connection came back: it may have another."""
-        if tenant.queue and tenant.in_use < tenant.limits.cap:
+        """*tenant* may have more, or one that no connection of its pool came back for."""
+        while tenant.queue and tenant.in_use < tenant.cap:
             slot = self._take_idle(now, tenant)
-            if slot is not None:
-                self._serve(now, slot, tenant)
+            if slot is None:
+                break
+            self._serve(now, slot, tenant)
         self._dispatch(now)
 
     def _has_to_go(self, now: float, slot: Slot) -> bool:
         """Whether a connection that is there to be lent must be closed instead."""
-        return slot.expires_at <= now or self.surplus > 0 or slot.pool.draining or self.closing
+        pool = slot.pool
+        return (
+            slot.expires_at <= now
+            or len(self.slots) - self.leaving > self.limits.capacity
+            or pool.draining
+            or self.closing
+            or (pool.renewal is not None and self._makes_way(now, slot))
+        )
 
     # -- somebody waits ------------------------------------------------------------------------
 
     def _enqueue(self, now: float, request: Request) -> None:
         """No connection is at hand: wait for one, if there is hope and room in the queue."""
         tenant = request.tenant
-        if len(tenant.queue) >= tenant.limits.max_waiting:
+        if self._is_full(tenant):
             self._refuse(now, request, explain.queue_full(self, tenant))
         elif self._is_hopeless(now, tenant.pool):
             self._refuse(now, request, explain.blocked(self, tenant, now))
@@ -102,11 +119,23 @@ class Scheduler(Books):
             self._join_queue(request)
             self._dispatch(now)
 
+    def _is_full(self, tenant: Tenant) -> bool:
+        """Whether as many wait as may, by a limit that is not only on trial."""
+        limits = tenant.limits
+        if len(tenant.queue) < limits.max_waiting:
+            return False
+        if MAX_WAITING in limits.trial:
+            tenant.counters.would_refuse[Reason.QUEUE_FULL] += 1
+            return False
+        return True
+
     def _dispatch(self, now: float) -> None:
         """Bring slots on their way for those who wait, the most deserving first."""
         while (tenant := self.ranking.best()) is not None:
             if not self._provide(now, tenant):
                 break
+        if self._renewing:
+            self._renew(now)
         if self._warming:
             self._warm_up(now)
 
@@ -156,8 +185,107 @@ class Scheduler(Books):
         probing = pool.opening and HALF_OPEN in (pool.breaker.state, self.breaker.state)
         if pool.ranking and not probing and self._is_hopeless(now, pool):
             for tenant in list(pool.ranking):
-                for request in list(tenant.queue):
-                    self._refuse(now, request, explain.blocked(self, tenant, now))
+                self._refuse_all(now, tenant, explain.blocked, now)
+
+    def _refuse_all(
+        self,
+        now: float,
+        tenant: Tenant,
+        why: Callable[Concatenate[Books, Tenant, P], Refused],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> None:
+        for request in list(tenant.queue):
+            self._refuse(now, request, why(self, tenant, *args, **kwargs))
+
+    # -- breakers ------------------------------------------------------------------------------
+
+    def _rank_all(self, pool: Pool) -> None:
+        """The breaker of *pool* may have changed its mind."""
+        for tenant in list(pool.ranking):
+            self._rank(tenant)
+
+    def _failed_everywhere(self, now: float, error: BaseException) -> None:
+        """The database could not be reached: if that opens its breaker, all pools give up."""
+        if self._failed(now, self.breaker, self.name, error):
+            for pool in self.pools.values():
+                self._give_up(now, pool)
+
+    def _failed(self, now: float, breaker: Breaker, of: str, error: BaseException) -> bool:
+        """Count a failed connect. Return whether it opened the breaker."""
+        if not breaker.failure(now, error):
+            return False
+        fields = {"of": of, "error": error, "retry_after": breaker.retry_at - now}
+        self._actions += [Notice("breaker opened", fields), WakeAt(breaker.retry_at)]
+        return True
+
+    def _recovered(self, breaker: Breaker, of: str) -> bool:
+        """Count a connect that worked. Return whether it closed the breaker."""
+        was_open = breaker.state != CLOSED
+        breaker.success()
+        if was_open:
+            self._actions.append(Notice("breaker closed", {"of": of}))
+        return was_open
+
+    # -- connections are renewed, see ``renewal.py`` -------------------------------------------
+
+    def _renew(self, now: float) -> None:
+        """Open the next new connection of each pool that is renewed, from spare capacity."""
+        while self._renewing and not self.ranking:
+            pool = next(iter(self._renewing))
+            if self._wants_new(pool) and pool.breaker.allows(now):
+                if not self._may_connect(now, pool):
+                    return  # goes on when a connect under way has ended
+                if self.used < self.limits.capacity:
+                    self._open(now, next(iter(pool.tenants)))
+                else:
+                    self._retire_idle(pool, ahead=True)
+            del self._renewing[pool]
+
+    def _wants_new(self, pool: Pool, *, ahead: bool = False) -> bool:
+        """Whether a new connection is to be opened, or one of before closed *ahead* of it."""
+        renewal = pool.renewal
+        return (
+            renewal is not None
+            and renewal.owed in ((0,) if ahead else (0, -1))
+            and not renewal.opening
+            and not pool.draining
+            and not self.closing
+        )
+
+    def _retire_idle(self, pool: Pool, *, ahead: bool = False) -> None:
+        """Close idle connections of before, for new ones that are there, or one *ahead* of it."""
+        renewal = pool.renewal
+        if renewal is None:
+            return
+        for slot in [slot for slot in pool.idle if slot in renewal.old]:
+            if renewal.owed <= -ahead:
+                break
+            renewal.owed -= 1
+            self._close(slot)
+
+    def _makes_way(self, now: float, slot: Slot) -> bool:
+        """Whether *slot*, which came back, makes way for a new connection, or has done so."""
+        pool, renewal = slot.pool, slot.pool.renewal
+        if renewal is None or slot not in renewal.old:
+            return False
+        if renewal.owed > 0:
+            goes = not pool.ranking or self._may_connect(now, pool)
+        else:
+            is_full = self.used >= self.limits.capacity
+            goes = is_full and self._wants_new(pool, ahead=True) and self._may_connect(now, pool)
+        renewal.owed -= goes
+        self._renewing[pool] = None
+        return goes
+
+    def _renewed(self, pool: Pool, slot: Slot) -> None:
+        """*slot* has been opened: if its pool is being renewed, one of before may close."""
+        renewal = pool.renewal
+        if renewal is not None and slot not in renewal.old:
+            renewal.owed += 1
+            renewal.end_if_done(pool)
+            self._retire_idle(pool)
+            self._renewing[pool] = None
 
     # -- nobody waits --------------------------------------------------------------------------
 

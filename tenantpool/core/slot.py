@@ -32,6 +32,7 @@ class Slot:
 
     *heir* is the tenant a slot is on its way to: the one it is opened for, or the one it is
     closed for. Such slots are ``pending`` with the heir, so that one waiter asks for one slot.
+    One that is being opened has none any more if its heir has moved to another pool.
     """
 
     __slots__ = (
@@ -43,11 +44,12 @@ class Slot:
         "pool",
         "quantum_ends",
         "request",
+        "spread",
         "state",
         "tenant",
     )
 
-    def __init__(self, pool: Pool, heir: Tenant) -> None:
+    def __init__(self, pool: Pool, heir: Tenant | None) -> None:
         self.pool = pool
         self.state: str = OPENING
         self.heir: Tenant | None = heir
@@ -59,10 +61,16 @@ class Slot:
         self.opened_at = 0.0
         self.free_since = 0.0
         self.expires_at = 0.0
+        self.spread = 1.0
+        """How much of its pool's ``max_lifetime`` this one may live."""
         self.quantum_ends = 0.0
 
     def __repr__(self) -> str:
         return f"<Slot {self.pool.name} {self.state}>"
+
+    def age(self, max_lifetime: float) -> None:
+        """Reckon anew when it is too old, from when it was opened."""
+        self.expires_at = self.opened_at + self.spread * max_lifetime
 
     def become(self, state: str) -> None:
         """Enter *state*; RuntimeError if the table above does not know that step."""

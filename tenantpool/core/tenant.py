@@ -11,9 +11,11 @@ from .limits import TenantLimits
 from .ranking import Ranking
 from .request import Request
 from .tally import Tally
+from .usage import Usage
 
 if TYPE_CHECKING:
     from .pool import Pool
+    from .shrink import Shrink
 
 Rank = tuple[int, float, float, float]
 
@@ -26,8 +28,12 @@ class Tenant:
     """A tenant that has been asked for. One that is only configured does not exist here."""
 
     __slots__ = (
+        "abroad",
         "bucket",
+        "cap",
+        "ceiling",
         "counters",
+        "departed",
         "draining",
         "forgotten",
         "guarded",
@@ -41,7 +47,12 @@ class Tenant:
         "queue",
         "service",
         "session",
+        "shrink",
+        "stopped",
+        "suspended",
         "tally",
+        "usage",
+        "watched",
     )
 
     def __init__(
@@ -67,20 +78,67 @@ class Tenant:
         self.counters = Counters()
         self.tally = tally or Tally()
         """The sums of its tier, which it adds to."""
+        self.usage = Usage()
         self.mean_hold = 0.0
         self.last_used = now
+        self.abroad = 0
+        """Leases that it holds elsewhere, from before it moved here: they count towards its cap."""
         self.draining = False
+        self.suspended = ""
+        """Why it is suspended; empty: it is not."""
         self.forgotten = False
-        self.bucket = TokenBucket(limits.rate, limits.burst, now) if limits.rate else None
-        self.guarded = self.bucket is not None
-        """Whether a request must pass a check of its own before it may have an idle connection."""
+        self.departed = False
+        """It has moved to another database; only leases of before are left of it here."""
+        self.shrink: Shrink | None = None
+        """What is done as it has more in use than it may."""
+        self.bucket: TokenBucket | None = None
+        self.take_limits(now, limits, closing=False)
 
     def __repr__(self) -> str:
-        state = " draining" if self.draining else ""
+        states = ("draining", self.draining), ("suspended", self.suspended), ("left", self.departed)
+        state = "".join(f" {word}" for word, is_so in states if is_so)
         return (
             f"<Tenant {self.name} ({self.limits.tier}){state}: {self.in_use} of {self.limits.cap}"
             f" in use, {self.pending} pending, {len(self.queue)} waiting>"
         )
+
+    def take_limits(self, now: float, limits: TenantLimits, *, closing: bool) -> None:
+        """Get other limits. Its token bucket stays as full as it is, in proportion."""
+        self.limits = limits
+        if not limits.rate:
+            self.bucket = None
+        elif self.bucket is None:
+            self.bucket = TokenBucket(limits.rate, limits.burst, now)
+        else:
+            self.bucket.adopt(now, limits.rate, limits.burst)
+        self.reckon(closing=closing)
+
+    def reckon(self, *, closing: bool) -> None:
+        """Gather anew what follows from its limits and from what has been decreed."""
+        limits, away = self.limits, max(0, self.abroad)
+        self.cap = 0 if self.suspended else max(0, limits.enforced_cap - away)
+        """Connections it may use here, without the overflow."""
+        self.ceiling = 0 if self.suspended else max(0, limits.enforced_ceiling - away)
+        """Connections it may use here, overflow included."""
+        self.stopped = self.draining or bool(self.suspended)
+        """Its requests are refused, and what comes back from it is closed."""
+        self.guarded = closing or self.stopped or self.bucket is not None
+        """Whether a request must pass a check of its own before it may have an idle connection."""
+        self.watched = self.departed or self.shrink is not None or bool(limits.trial)
+        """Whether its leases are looked at one by one as they begin and end."""
+
+    def take_over(self, former: Tenant) -> None:
+        """Go on with the counts of *former*, which it was on another database.
+
+        They are shared from then on, as leases of before still end there.
+        """
+        self.counters, self.usage = former.counters, former.usage
+        self.mean_hold, self.last_used = former.mean_hold, former.last_used
+
+    @property
+    def over(self) -> int:
+        """Leases above its ceiling: what is left of a limit that was lowered."""
+        return max(0, self.in_use - self.ceiling)
 
     @property
     def claim(self) -> int:
@@ -89,18 +147,18 @@ class Tenant:
 
     @property
     def is_idle(self) -> bool:
-        """Holds nothing, waits for nothing."""
-        return not (self.in_use or self.pending or self.queue)
+        """Holds nothing, here or elsewhere, and waits for nothing."""
+        return not (self.in_use or self.pending or self.queue or self.abroad)
 
     @property
     def wants(self) -> bool:
         """Has a waiter that may have a connection of its own pool."""
-        return bool(self.queue) and self.in_use < self.limits.ceiling
+        return bool(self.queue) and self.in_use < self.ceiling
 
     @property
     def needs(self) -> bool:
         """Has a waiter for whom no slot is on its way yet, and may have one."""
-        return len(self.queue) > self.pending and self.claim < self.limits.ceiling
+        return len(self.queue) > self.pending and self.claim < self.ceiling
 
     def rank(self) -> Rank:
         """Who goes first, smallest first (rule 4).
@@ -116,7 +174,7 @@ class Tenant:
 
     def standing(self) -> int:
         """The class of its next slot: below the guarantee, below the cap, or overflow."""
-        limits, claim = self.limits, self.in_use + self.pending
-        if claim < limits.guarantee:
+        claim = self.in_use + self.pending
+        if claim < self.limits.guarantee:
             return BELOW_GUARANTEE
-        return BELOW_CAP if claim < limits.cap else OVERFLOW
+        return BELOW_CAP if claim < self.cap else OVERFLOW

@@ -39,7 +39,7 @@ def forgotten(now: float, pool: Pool) -> list[Tenant]:
         tenant
         for tenant in pool.tenants
         if tenant.is_idle
-        and not tenant.draining
+        and not tenant.stopped
         and now - tenant.last_used > tenant.limits.pool_idle
     ]
     return found[1:] if pool.slots and len(found) == len(pool.tenants) else found
@@ -47,7 +47,7 @@ def forgotten(now: float, pool: Pool) -> list[Tenant]:
 
 def is_abandoned(now: float, pool: Pool) -> bool:
     """Whether nobody has used it since ``pool_idle``."""
-    longest = max(tenant.limits.pool_idle for tenant in pool.tenants)
+    longest = max((tenant.limits.pool_idle for tenant in pool.tenants), default=0.0)
     return now - pool.last_used > longest and not _leases(pool)
 
 
@@ -61,6 +61,6 @@ def _exceeds(held: float, limit: float | None) -> bool:
 
 def _is_overdue(held: float, tenant: Tenant) -> bool:
     limits = tenant.limits
-    return _exceeds(held, limits.max_lease) or (
+    return _exceeds(held, limits.enforced_max_lease) or (
         limits.leak_revoke and _exceeds(held, limits.leak_after)
     )

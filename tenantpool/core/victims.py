@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from math import log
 
 from .pool import Pool
 from .ranking import Ranking
-from .slot import IDLE, Slot
+from .slot import CLOSING, IDLE, OPENING, Slot
 
 
 class Victims:
@@ -32,6 +33,15 @@ class Victims:
         """A connection begins its ``min_connection_age``."""
         self._ripen(now)
         self._young.append(slot)
+
+    def set_min_age(self, now: float, min_age: float, pools: Iterable[Pool]) -> None:
+        """Spare connections of another age: all there are of *pools* are looked at anew."""
+        if min_age == self._min_age:
+            return
+        self._min_age = min_age
+        there = [s for pool in pools for s in pool.slots if s.state not in (OPENING, CLOSING)]
+        self._young = deque(sorted(there, key=lambda slot: slot.opened_at))
+        self._ripen(now)
 
     def list(self, pool: Pool) -> None:
         """Rank *pool*, which has idle connections, by its need for them."""

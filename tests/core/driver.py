@@ -7,11 +7,24 @@ Pools that are named in ``failing`` answer with that failure instead of a connec
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from heapq import heappop, heappush
 from typing import NamedTuple
 
-from tenantpool.core.actions import Actions, Answer, Close, Notice, Open, Reset, WakeAt, Warmed
+from tenantpool.core.actions import (
+    Actions,
+    Answer,
+    Close,
+    Departed,
+    Elsewhere,
+    Notice,
+    Open,
+    Recall,
+    Reset,
+    WakeAt,
+    Warmed,
+)
 from tenantpool.core.breaker import OPEN
 from tenantpool.core.database import Database
 from tenantpool.core.limits import DatabaseLimits, TenantLimits
@@ -55,6 +68,9 @@ class World:
         self.closes: list[Close] = []
         self.resets: list[Slot] = []
         self.wakes: list[float] = []
+        self.recalls: list[Recall] = []
+        self.departed: list[Tenant] = []
+        self.elsewhere: list[Request] = []
         self._agenda: list[tuple[float, int, Callable[[], Actions]]] = []
         self._planned = 0
 
@@ -65,6 +81,11 @@ class World:
         values = {"tier": "basic", "cap": 5} | limits
         made = TenantLimits(**values)  # type: ignore[arg-type]
         return self.db.tenant(self.now, name, made, pool or name, pool or name)
+
+    def change(self, tenant: Tenant, **limits: object) -> None:
+        """Give the tenant some other limits."""
+        made = replace(tenant.limits, **limits)  # type: ignore[arg-type]
+        self.perform(self.db.set_tenant(self.now, tenant, made, tenant.session))
 
     def ask(self, tenant: Tenant, *, priority: int = 0) -> Request:
         """Ask for a connection now; nothing has been performed yet."""
@@ -160,6 +181,12 @@ class World:
                     self._at(when, self._woken)
                 case Warmed(pool):
                     self.warmed.append(pool)
+                case Recall():
+                    self.recalls.append(action)
+                case Departed(tenant):
+                    self.departed.append(tenant)
+                case Elsewhere(request):
+                    self.elsewhere.append(request)
                 case Notice():
                     self.notices.append(action)
 

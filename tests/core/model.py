@@ -10,9 +10,20 @@ from __future__ import annotations
 from collections import Counter
 from math import inf
 
-from tenantpool.core.actions import Actions, Answer, Close, Open, Reset, WakeAt
+from tenantpool.core.actions import (
+    Actions,
+    Answer,
+    Close,
+    Departed,
+    Elsewhere,
+    Open,
+    Recall,
+    Reset,
+    WakeAt,
+)
 from tenantpool.core.breaker import OPEN, Breaker
 from tenantpool.core.database import Database
+from tenantpool.core.limits import CAP, MAX_WAITING, RETURN, TERMINATE
 from tenantpool.core.pool import Pool
 from tenantpool.core.request import (
     CANCELLED,
@@ -28,9 +39,10 @@ from tenantpool.core.slot import CLOSING, GONE, IDLE, IN_USE, OPENING, RESETTING
 from tenantpool.core.tenant import BELOW_GUARANTEE, OVERFLOW, Tenant
 
 LIFE_OF_A_REQUEST = {
-    NEW: {WAITING, GRANTED, REFUSED},
-    WAITING: {GRANTED, REFUSED, CANCELLED},
-    GRANTED: {WAITING, REFUSED, RETURNED, REVOKED},  # waiting again, or refused: by ``replace``
+    NEW: {WAITING, GRANTED, REFUSED, CANCELLED},
+    WAITING: {GRANTED, REFUSED, CANCELLED, NEW},  # new again: by ``leave``
+    # waiting again, refused, or new again: by ``replace``
+    GRANTED: {WAITING, REFUSED, RETURNED, REVOKED, NEW},
     REFUSED: set(),
     CANCELLED: set(),
     RETURNED: set(),
@@ -59,6 +71,16 @@ class Model:
         self.holders: dict[Slot, Request] = {}
         self.wakes: list[float] = []
         self.used = 0
+        self.connects = 0
+        self.in_use: dict[Tenant, int] = {}
+        self.queued: dict[Tenant, int] = {}
+        self.asked: dict[Request, float] = {}
+        """Deadlines of the leases that have been asked for."""
+        self.abroad: Counter[str] = Counter()
+        """Leases of a tenant that it holds from before it moved, as far as it has been told."""
+        self.departed: list[Tenant] = []
+        """Whose leases have ended, and nobody has been told."""
+        self.elsewhere: list[Request] = []
 
     # -- the events and what came back -----------------------------------------------------------
 
@@ -73,7 +95,7 @@ class Model:
                 case Open(slot):
                     assert slot not in self.slots
                     assert not self.db.closing
-                    assert not all(tenant.draining for tenant in slot.pool.tenants)
+                    assert not all(tenant.stopped for tenant in slot.pool.tenants)
                     self.slots[slot] = OPENING
                 case Close(slot):
                     assert slot.state == CLOSING
@@ -85,6 +107,16 @@ class Model:
                     answers[request] += 1
                 case WakeAt(when):
                     self.wakes.append(when)
+                case Recall(request, deadline):
+                    assert request.state in (GRANTED, REVOKED)
+                    assert request.tenant.limits.shrink != RETURN
+                    self.asked[request] = deadline
+                case Departed(tenant):
+                    assert tenant.departed
+                    self.departed.append(tenant)
+                case Elsewhere(request):
+                    assert (request.state, request.tenant.departed) == (NEW, True)
+                    self.elsewhere.append(request)
         if asking is not None:
             assert answers.pop(asking, 0) <= 1
             self._follow(asking)
@@ -124,6 +156,20 @@ class Model:
         if slot.request is not None:
             self.holders[slot] = slot.request
 
+    def woke(self, actions: Actions) -> None:
+        """As ``took``, for ``wake``, which ends only what has been asked for in vain."""
+        before = dict(self.requests)
+        self.took(actions)
+        for request, state in self.requests.items():
+            if state == REVOKED != before[request]:
+                assert self.asked[request] <= self.now, "ended before its deadline"
+                assert request.tenant.limits.shrink == TERMINATE
+
+    def moved(self, former: Tenant, tenant: Tenant, requests: list[Request]) -> None:
+        """A tenant came to another seat, with those who waited."""
+        self.abroad[tenant.name] += former.in_use
+        self.queued[tenant] = len(requests)
+
     def waiting(self) -> list[Request]:
         return [r for r, state in self.requests.items() if state == WAITING]
 
@@ -154,8 +200,10 @@ class Model:
         self.used = db.used
         on_their_way = [slot for slot in alive if slot.heir is not None]
         assert all(slot.state in (OPENING, CLOSING) for slot in on_their_way)
-        assert {s for s in alive if s.state == OPENING} <= set(on_their_way)
-        assert db.connecting == len(on_their_way) <= limits.connect_concurrency
+        connects = [s for s in alive if s.state == OPENING or s.heir is not None]
+        assert db.connecting == len(connects)
+        assert db.connecting <= max(limits.connect_concurrency, self.connects)
+        self.connects = db.connecting
         assert sum(len(pool.slots) for pool in db.pools.values()) == len(alive)
         assert len(db.ranking) == sum(tenant in db.ranking for tenant in db.tenants.values())
         assert db.busy() == {tenant for tenant in db.tenants.values() if not tenant.is_idle}
@@ -168,30 +216,57 @@ class Model:
         assert pool.closing == mine[CLOSING]
         assert set(pool.idle) == {slot for slot in pool.slots if slot.state == IDLE}
         assert pool.open == mine[IDLE] + mine[IN_USE] + mine[RESETTING]
-        assert list(pool.tenants) == [t for t in self.db.tenants.values() if t.pool is pool]
+        tenants = [tenant for tenant in self.db.tenants.values() if tenant.pool is pool]
+        assert set(pool.tenants) == set(tenants)
+        assert pool.tenants or pool.slots, "an empty pool that nobody has"
+        assert pool.draining == all(tenant.stopped for tenant in tenants)
+        assert pool.min_size == max((t.limits.min_size for t in tenants), default=0)
+        assert pool.max_lifetime == min((t.limits.max_lifetime for t in tenants), default=inf)
+        assert pool.cap == sum(tenant.limits.enforced_cap for tenant in tenants)
+        for slot in pool.slots:
+            if slot.state not in (OPENING, CLOSING) and tenants:
+                lives = slot.expires_at - slot.opened_at
+                assert 0.95 <= lives / pool.max_lifetime <= 1.0
+        if pool.renewal is not None:
+            old = [
+                slot for slot in pool.slots if slot.state != CLOSING and slot in pool.renewal.old
+            ]
+            assert set(pool.renewal.old) == set(old)
+            new = [s for s in pool.slots if s.state == OPENING and s not in pool.renewal.old]
+            assert pool.renewal.opening == len(new)
+            assert pool.renewal.owed >= -1
         assert len(pool.ranking) == sum(tenant in pool.ranking for tenant in pool.tenants)
-        if all(tenant.draining for tenant in pool.tenants):
+        if pool.draining:
             assert not pool.idle, "drained, but not empty"
         assert not pool.warming or pool.opening or pool in self.db._warming, "never warm"
 
     def _check_tenant(self, tenant: Tenant) -> None:
         mine = [r for r in self.requests if r.tenant is tenant]
         leases = [r for r in mine if r.state == GRANTED]
-        assert tenant.in_use == len(leases) <= tenant.limits.ceiling
+        assert tenant.in_use == len(leases)
         assert {r.slot for r in leases} == {
-            s for s in tenant.pool.slots if s.request is not None and s.request.tenant is tenant
+            s for s in self.db.slots if s.request is not None and s.request.tenant is tenant
         }
+        if CAP not in tenant.limits.trial:
+            most = 0 if tenant.suspended else tenant.limits.ceiling - tenant.abroad
+            assert tenant.in_use <= max(most, self.in_use.get(tenant, 0)), "more than it may"
+        self.in_use[tenant] = tenant.in_use
+        assert tenant.over == max(0, tenant.in_use - tenant.ceiling)
+        assert tenant.abroad == self.abroad[tenant.name]
         assert set(tenant.queue) == {r for r in mine if r.state == WAITING}
-        assert len(tenant.queue) <= tenant.limits.max_waiting
+        if MAX_WAITING not in tenant.limits.trial:
+            longest = max(tenant.limits.max_waiting, self.queued.get(tenant, 0))
+            assert len(tenant.queue) <= longest, "too many wait"
+        self.queued[tenant] = len(tenant.queue)
         assert tenant.pending == sum(slot.heir is tenant for slot in self.slots)
-        assert not (tenant.queue and (tenant.draining or self.db.closing)), "waits for a drain"
+        assert not (tenant.queue and (tenant.stopped or self.db.closing)), "waits for a drain"
 
     def _check_ranking(self, tenant: Tenant) -> None:
-        db, pool, limits = self.db, tenant.pool, tenant.limits
-        may_use_its_pool = bool(tenant.queue) and tenant.in_use < limits.ceiling
+        db, pool = self.db, tenant.pool
+        may_use_its_pool = bool(tenant.queue) and tenant.in_use < tenant.ceiling
         assert (tenant in pool.ranking) == may_use_its_pool
         covered = len(tenant.queue) <= tenant.pending
-        needs = may_use_its_pool and not covered and tenant.claim < limits.ceiling
+        needs = may_use_its_pool and not covered and tenant.claim < tenant.ceiling
         if needs and pool.breaker.allows(self.now):
             assert tenant in db.ranking, "forgotten in the queue"
         for ranking in (db.ranking, pool.ranking):
@@ -202,7 +277,7 @@ class Model:
     def _check_nobody_waits_in_vain(self, tenant: Tenant) -> None:
         db, pool = self.db, tenant.pool
         outranked = any(t.standing() != OVERFLOW for t in db.ranking)
-        if tenant.in_use < tenant.limits.cap:
+        if tenant.in_use < tenant.cap:
             assert not pool.idle, "waits beside an idle connection"
         elif tenant in db.ranking and not outranked:
             assert not pool.idle, "may not have its overflow"

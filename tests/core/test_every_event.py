@@ -14,8 +14,16 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from tenantpool.core.actions import Actions
 from tenantpool.core.database import Database
-from tenantpool.core.limits import BreakerLimits, DatabaseLimits, TenantLimits
-from tenantpool.core.request import WAITING, Request
+from tenantpool.core.limits import (
+    CAP,
+    MAX_WAITING,
+    RATE,
+    STEPS,
+    BreakerLimits,
+    DatabaseLimits,
+    TenantLimits,
+)
+from tenantpool.core.request import GRANTED, NEW, WAITING, Request
 from tenantpool.core.slot import CLOSING, GONE, OPENING, RESETTING, Slot
 from tenantpool.core.tenant import Tenant
 from tests.core.model import Model
@@ -45,6 +53,11 @@ TIERS = st.builds(
     leak_revoke=st.booleans(),
     reset_always=st.booleans(),
     breaker=st.just(TENANT_BREAKER),
+    shrink=st.sampled_from(STEPS),
+    shrink_grace=st.sampled_from([0.3, 3.0]),
+    trial=st.sampled_from(
+        [frozenset[str]()] * 4 + [frozenset({limit}) for limit in (CAP, MAX_WAITING, RATE)]
+    ),
 )
 DATABASES = st.builds(
     DatabaseLimits,
@@ -63,6 +76,8 @@ class EveryEvent(RuleBasedStateMachine):
     def begin(self, limits: DatabaseLimits, tiers: list[TenantLimits]) -> None:
         self.db = Database("main", limits)
         self.tiers = dict(zip(POOLS, tiers, strict=True))
+        self.pools = dict(POOLS)
+        self.sessions = dict.fromkeys(POOLS, "")
         self.model = Model(self.db)
         self.upsets = 0
 
@@ -75,7 +90,21 @@ class EveryEvent(RuleBasedStateMachine):
         assert not self.db._actions, "actions left behind"
 
     def tenant(self, name: str) -> Tenant:
-        return self.db.tenant(self.now, name, self.tiers[name], POOLS[name], POOLS[name])
+        pool = self.pools[name]
+        return self.db.tenant(self.now, name, self.tiers[name], pool, pool, self.sessions[name])
+
+    def news(self) -> None:
+        """What one database says is told to the other; here both are one."""
+        while self.model.departed:
+            former = self.model.departed.pop()
+            self.model.abroad[former.name] -= 1
+            if former.name in self.db.tenants:
+                self.took(self.db.came_home(self.now, self.db.tenants[former.name]))
+        while self.model.elsewhere:
+            request = self.model.elsewhere.pop()
+            if request.state == NEW:
+                request.tenant = self.tenant(request.tenant.name)
+                self.took(self.db.request(self.now, request), asking=request)
 
     # -- callers ---------------------------------------------------------------------------------
 
@@ -168,6 +197,7 @@ class EveryEvent(RuleBasedStateMachine):
     def resume_all(self) -> None:
         for tenant in self.db.tenants.values():
             self.db.resume(tenant)
+            assert tenant.stopped == bool(tenant.suspended)
 
     @rule(
         capacity=st.integers(0, 6), lost=st.booleans(), shut=st.sampled_from([False] * 3 + [True])
@@ -182,6 +212,72 @@ class EveryEvent(RuleBasedStateMachine):
         elif self.upsets > 8 and shut:
             self.took(self.db.shutdown(self.now))
 
+    @rule(name=NAMES, tier=TIERS, session=st.sampled_from(["", "", "other"]))
+    def change(self, name: str, tier: TenantLimits, session: str) -> None:
+        """Another tier, and sometimes other settings of its sessions."""
+        waited = self.model.waiting()
+        self.tiers[name], self.sessions[name] = tier, session
+        self.took(self.db.set_tenant(self.now, self.tenant(name), tier, session))
+        assert all(request.error is None for request in waited), "refused by a change"
+
+    @rule(limits=DATABASES)
+    def change_database(self, limits: DatabaseLimits) -> None:
+        self.took(self.db.set_limits(self.now, limits))
+
+    @rule(name=NAMES, suspend=st.booleans())
+    def decree(self, name: str, suspend: bool) -> None:
+        tenant = self.tenant(name)
+        if suspend:
+            self.took(self.db.suspend(self.now, tenant, "has not paid"))
+        else:
+            self.took(self.db.unsuspend(self.now, tenant))
+
+    @rule(name=NAMES, pool=st.sampled_from(["a", "b", "shared", "new"]))
+    def move(self, name: str, pool: str) -> None:
+        tenant, waited = self.tenant(name), self.model.waiting()
+        self.pools[name] = pool
+        self.took(self.db.move(self.now, tenant, pool, pool, self.sessions[name]))
+        assert tenant.pool is self.db.pools[pool]
+        self.nobody_is_lost(waited, tenant)
+
+    @rule(name=NAMES, pool=st.sampled_from(["a", "b", "shared", "new"]))
+    def move_away(self, name: str, pool: str) -> None:
+        """Leave, and come to another seat: of this database, as all databases are alike."""
+        former, waited = self.tenant(name), self.model.waiting()
+        requests, actions = self.db.leave(self.now, former)
+        self.took(actions)
+        assert former.name not in self.db.tenants
+        assert all(request.state == NEW for request in requests)
+        self.pools[name] = pool
+        tenant = self.tenant(name)
+        abroad = self.model.abroad[name] + former.in_use
+        self.model.moved(former, tenant, requests)
+        self.took(self.db.arrive(self.now, tenant, requests, abroad))
+        self.nobody_is_lost(waited, tenant)
+
+    def nobody_is_lost(self, waited: list[Request], tenant: Tenant) -> None:
+        for request in waited:
+            if request.error is not None:
+                assert tenant.stopped or self.db.closing or request.error.reason == "BREAKER_OPEN"
+            else:
+                assert request.state in (WAITING, GRANTED)
+
+    @precondition(lambda self: self.model.requests)
+    @rule(number=NUMBERS)
+    def ask_who_may_have_left(self, number: int) -> None:
+        """A caller has looked the tenant up a while ago."""
+        tenant = self.one_of(list(self.model.requests), number).tenant
+        request = Request(tenant)
+        self.took(self.db.request(self.now, request), asking=request)
+
+    @rule()
+    def hear(self) -> None:
+        self.news()
+
+    @rule(name=NAMES)
+    def renew(self, name: str) -> None:
+        self.took(self.db.renew(self.now, self.tenant(name).pool))
+
     # -- time ------------------------------------------------------------------------------------
 
     @rule(seconds=st.sampled_from([0.05, 0.05, 0.3, 1.0, 3.0, 5000.0]))
@@ -189,7 +285,7 @@ class EveryEvent(RuleBasedStateMachine):
         self.model.now += seconds
         if self.model.wakes and min(self.model.wakes) <= self.now:
             self.model.wakes = [when for when in self.model.wakes if when > self.now]
-            self.took(self.db.wake(self.now))
+            self.model.woke(self.db.wake(self.now))
         self.model.check()
 
     @rule()
@@ -214,6 +310,7 @@ class EveryEvent(RuleBasedStateMachine):
             self.perform()
             for request in self.model.granted():
                 self.took(self.db.release(self.now, request))
+            self.news()
             self.pass_time(0.05)
         assert not any(request.state == WAITING for request in waiting), "waits for ever"
 
@@ -226,8 +323,11 @@ class EveryEvent(RuleBasedStateMachine):
         assert not self.model.waiting()
         assert self.model.in_state(GONE) == list(self.model.slots)
         assert self.db.used == self.db.connecting == len(self.db.ranking) == 0
+        self.news()
         for name in list(self.db.tenants):
             self.db.resume(self.tenant(name))
+            self.took(self.db.unsuspend(self.now, self.tenant(name)))
+        assert not self.db._shrinks
         self.pass_time(1e4)
         self.sweep()
         assert not self.db.tenants
