@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test bench sync protos format clean
+.PHONY: help demo test bench sync protos docs format clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -26,6 +26,7 @@ test: $(READY) ## run every check: format, lint, types, generated code, tests
 	$(BIN)/mypy
 	$(BIN)/python tools/generate_sync.py --check
 	$(BIN)/python tools/generate_protos.py --check
+	$(BIN)/python tools/generate_docs.py --check
 	$(BIN)/pytest --numprocesses auto --dist loadfile
 
 bench: $(BENCH_READY) ## run the benchmarks, write benchmarks/results/
@@ -36,6 +37,9 @@ sync: $(READY) ## generate the _sync modules from their _async sources
 
 protos: $(READY) ## generate tenantpool/v1 from the protos
 	@$(BIN)/python tools/generate_protos.py
+
+docs: $(READY) ## generate docs/configuration.md and the JSON Schema of the configuration
+	@$(BIN)/python tools/generate_docs.py
 
 format: $(READY) ## format the code and apply the safe fixes of the linter
 	$(BIN)/ruff check --fix .

@@ -79,14 +79,18 @@ class Catalog(Section):
         None,
         description="Table or view with the column id, and any of tier, database, dbname, user, "
         "role, schema, settings (a JSON object) and suspended. Other columns are left alone.",
+        examples=["tenants", "app.tenants"],
     )
     query: Annotated[Key, AfterValidator(_query)] | None = Field(
-        None, description="One SELECT that gives such columns, and no others; instead of table."
+        None,
+        description="One SELECT that gives such columns, and no others; instead of table.",
+        examples=["SELECT id, plan AS tier, blocked AS suspended FROM customers"],
     )
     channel: Identifier | None = Field(
         None,
         description="Channel of NOTIFY on which changes are told, with the id of the tenant as "
         "payload, or none if many changed; null: only the interval counts.",
+        examples=["tenants_changed"],
     )
     interval: Seconds = Field(
         60.0, description="How often the whole catalog is read again, in seconds."

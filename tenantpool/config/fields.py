@@ -121,5 +121,9 @@ Identifier = Annotated[Key, AfterValidator(_short)]
 Role = Annotated[Identifier, AfterValidator(_role)]
 Schema = Annotated[Identifier, AfterValidator(_schema)]
 SettingName = Annotated[str, AfterValidator(_setting_name)]
-SettingValue = Annotated[str, BeforeValidator(_text), AfterValidator(no_nul)]
+SettingValue = Annotated[
+    str,
+    BeforeValidator(_text, json_schema_input_type=str | int | float | bool),
+    AfterValidator(no_nul),
+]
 Password = Annotated[SecretStr, AfterValidator(_no_nul_secret)]

@@ -24,7 +24,7 @@ from tenantpool.core.limits import BreakerLimits, DatabaseLimits, TenantLimits
 
 
 class Breaker(Section):
-    """The circuit breaker of each tenant pool."""
+    """A circuit breaker: it stops connects that would fail, and tries one from time to time."""
 
     failures: CountFromOne = Field(3, description="Connect failures in a row that open it.")
     window: CountFromOne = Field(20, description="Latest connects that the failure rate counts.")
@@ -56,7 +56,8 @@ class Database(Section):
 
     conninfo: Annotated[SecretStr, AfterValidator(validate_conninfo)] = Field(
         description="Where the server is: a libpq string (host=... user=...) or a URL. May hold a "
-        "password, which is never shown; better is a secret file or an environment variable."
+        "password, which is never shown; better is a secret file or an environment variable.",
+        examples=["host=db.example.com port=5432 user=tenantpool", "postgresql://tenantpool@db/"],
     )
     password: Password | None = Field(
         None, description="Password of the login role; wins over the one in conninfo."
@@ -65,6 +66,7 @@ class Database(Section):
         "auto",
         description="Connections that tenantpool may hold on the server, all tenants together, "
         "idle ones included. auto: max_connections less the reserved ones and the headroom.",
+        examples=["auto", 80],
     )
     headroom: Count = Field(5, description="Connections left to others when the capacity is auto.")
     connect_concurrency: CountFromOne = Field(4, description="Connects under way at a time.")

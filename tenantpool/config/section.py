@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler
 from pydantic.fields import FieldInfo
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 
 class Restart:
@@ -11,6 +13,12 @@ class Restart:
 
     def __repr__(self) -> str:
         return "RESTART"
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """The schema says it too, for the documents that are generated from it."""
+        return {**handler(core_schema), "x-restart": True}
 
 
 RESTART = Restart()

@@ -117,12 +117,15 @@ class IdentityRule(Section):
         default_factory=list,
         description="Names in its client certificate: CN=..., DNS:..., URI:... or spiffe://...; "
         "* stands for anything.",
+        examples=[["CN=worker"], ["spiffe://example.com/ns/prod/*"]],
     )
     uids: list[Count] = Field(
         default_factory=list, description="Users of this host, by number, on the Unix sockets."
     )
     tenants: list[Key] = Field(
-        default_factory=list, description="Tenants that it may lease; * stands for anything."
+        default_factory=list,
+        description="Tenants that it may lease; * stands for anything.",
+        examples=[["acme", "team-*"], ["*"]],
     )
     lease: bool = Field(True, description="Whether it may lease connections of its tenants.")
     administer: bool = Field(False, description="Whether it may look at everything and steer it.")
@@ -169,7 +172,7 @@ class Service(Section):
         "~/.local/state/tenantpool.",
     )
     listen: Annotated[list[Host], RESTART] = Field(
-        default_factory=lambda: ["127.0.0.1"],
+        ["127.0.0.1"],
         description="Hosts to listen at with TCP; []: Unix sockets only.",
     )
     grpc_port: Annotated[Port, RESTART] = Field(
@@ -202,11 +205,13 @@ class Service(Section):
         None,
         description="Needed to listen at other addresses than this host's own without any "
         f'identity; must be "{EVERYBODY}".',
+        examples=[EVERYBODY],
     )
     unencrypted: Annotated[str, _sentence(UNENCRYPTED)] | None = Field(
         None,
         description="Needed to listen at such addresses without TLS, behind a mesh for example; "
         f'must be "{UNENCRYPTED}".',
+        examples=[UNENCRYPTED],
     )
     lease_ttl: Seconds = Field(
         30.0, description="How long a lease lives that says nothing else, in seconds."

@@ -84,6 +84,7 @@ class Tenant:
     settings: dict[SettingName, SettingValue] = Field(
         default_factory=dict,
         description="Settings of its sessions, such as app.tenant for row-level security.",
+        examples=[{"app.tenant": "acme"}],
     )
     suspended: bool = Field(
         default=False,
@@ -129,7 +130,9 @@ class Template:
         default=None, description="Schema that the search path starts with; null: none."
     )
     settings: dict[SettingName, SettingValue] = Field(
-        default_factory=dict, description="Settings of the sessions; {tenant} works in values."
+        default_factory=dict,
+        description="Settings of the sessions; {tenant} works in values.",
+        examples=[{"app.tenant": "{tenant}"}],
     )
 
     def tenant(self, name: str) -> Tenant:
