@@ -30,6 +30,7 @@ from .catalog import AsyncCatalog
 from .changes import AsyncChanges
 from .lease import AsyncLease
 from .pool import AsyncTenantPool
+from .scaling import AsyncScaling
 from .seating import AsyncSeating
 from .shell import AsyncShell
 
@@ -84,6 +85,8 @@ class AsyncManager:
         self._seats = self._seating.seats
         self._changes = AsyncChanges(self._seating, self._make_shell, mark)
         self._catalog = AsyncCatalog(self._seating, self._changes, mark)
+        self.scaling = AsyncScaling(self._seating)
+        """Caps that follow what is used (``autoscale`` in a tier)."""
         self._wake_at = inf
 
     def __repr__(self) -> str:
@@ -429,4 +432,5 @@ class AsyncManager:
     def _sweep(self) -> None:
         for shell in list(self._shells.values()):
             shell.sweep()
+        self.scaling.sweep()
         self._changes.tidy()

@@ -31,6 +31,7 @@ from .catalog import Catalog
 from .changes import Changes
 from .lease import Lease
 from .pool import TenantPool
+from .scaling import Scaling
 from .seating import Seating
 from .shell import Shell
 
@@ -85,6 +86,8 @@ class Manager:
         self._seats = self._seating.seats
         self._changes = Changes(self._seating, self._make_shell, mark)
         self._catalog = Catalog(self._seating, self._changes, mark)
+        self.scaling = Scaling(self._seating)
+        """Caps that follow what is used (``autoscale`` in a tier)."""
         self._wake_at = inf
 
     def __repr__(self) -> str:
@@ -426,4 +429,5 @@ class Manager:
     def _sweep(self) -> None:
         for shell in list(self._shells.values()):
             shell.sweep()
+        self.scaling.sweep()
         self._changes.tidy()
