@@ -6,7 +6,11 @@ from time import time
 from typing import NamedTuple, Self
 
 from tenantpool.core.autoscale import CapChange
+from tenantpool.core.database import Database
 from tenantpool.core.tenant import Tenant
+
+_LATELY = 5.0
+"""Seconds."""
 
 
 class Scaled(NamedTuple):
@@ -44,3 +48,15 @@ def slot_seconds(now: float, tenant: Tenant) -> float:
         requests = [slot.request for slot in tenant.pool.slots if slot.request is not None]
         held += sum(now - request.granted_at for request in requests if request.tenant is tenant)
     return held
+
+
+def active_tenants(now: float, core: Database) -> set[Tenant]:
+    """Those that hold or wait for a connection, or did so in the last seconds.
+
+    To be called with the shell's lock. Found from pools that have connections, however many
+    tenants there are.
+    """
+    found = core.busy()
+    for pool in {slot.pool: None for slot in core.slots}:
+        found.update(tenant for tenant in pool.tenants if now - tenant.last_used < _LATELY)
+    return found

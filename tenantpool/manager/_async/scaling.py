@@ -9,7 +9,7 @@ from time import monotonic
 from tenantpool.core.autoscale import Autoscale, AutoscaleLimits, CapChange
 from tenantpool.core.tenant import Tenant
 from tenantpool.manager.journal import report
-from tenantpool.manager.scaled import Scaled, slot_seconds
+from tenantpool.manager.scaled import Scaled, active_tenants, slot_seconds
 
 from .seating import AsyncSeating
 from .shell import AsyncShell
@@ -82,10 +82,10 @@ class AsyncScaling:
             self._look(now, name, scale)
 
     def _follow(self, now: float, shell: AsyncShell) -> None:
-        """Begin with tenants that have become busy."""
+        """Begin with tenants that have become active."""
         with shell.lock:
-            busy = shell.core.busy()
-        for tenant in busy:
+            active = active_tenants(now, shell.core)
+        for tenant in active:
             limits, name = tenant.limits.autoscale, tenant.name
             known = self._scales.get(name)
             if limits is None or tenant.forgotten or (known and known.tenant is tenant):
