@@ -23,6 +23,7 @@ from tenantpool.manager import forks
 from tenantpool.manager.capacity import check_mark, check_room
 from tenantpool.manager.health import Health, assess
 from tenantpool.manager.journal import logger
+from tenantpool.manager.recent import Recorder
 from tenantpool.manager.result import Result
 from tenantpool.manager.stats import ManagerStats, snapshot
 
@@ -87,6 +88,7 @@ class AsyncManager:
         self._catalog = AsyncCatalog(self._seating, self._changes, mark)
         self.scaling = AsyncScaling(self._seating)
         """Caps that follow what is used (``autoscale`` in a tier)."""
+        self._recorder = Recorder(self._shells)
         self._wake_at = inf
 
     def __repr__(self) -> str:
@@ -369,8 +371,12 @@ class AsyncManager:
         return snapshot(self._shells)
 
     def health(self) -> Health:
-        """How each tenant and each database does, in words. Does not block."""
-        return assess(self.stats())
+        """How each tenant and each database does, in words, and what to set. Does not block.
+
+        Tenants are judged by the last minutes, as soon as they have been watched for one.
+        """
+        servers = [shell.server for shell in self._shells.values()]
+        return assess(self.stats(), self._recorder.recent(monotonic()), servers)
 
     # -- inside --------------------------------------------------------------------------------
 
@@ -433,4 +439,5 @@ class AsyncManager:
         for shell in list(self._shells.values()):
             shell.sweep()
         self.scaling.sweep()
+        self._recorder.sweep(monotonic())
         self._changes.tidy()

@@ -24,6 +24,7 @@ from tenantpool.manager import forks
 from tenantpool.manager.capacity import check_mark, check_room
 from tenantpool.manager.health import Health, assess
 from tenantpool.manager.journal import logger
+from tenantpool.manager.recent import Recorder
 from tenantpool.manager.result import Result
 from tenantpool.manager.stats import ManagerStats, snapshot
 
@@ -88,6 +89,7 @@ class Manager:
         self._catalog = Catalog(self._seating, self._changes, mark)
         self.scaling = Scaling(self._seating)
         """Caps that follow what is used (``autoscale`` in a tier)."""
+        self._recorder = Recorder(self._shells)
         self._wake_at = inf
 
     def __repr__(self) -> str:
@@ -366,8 +368,12 @@ class Manager:
         return snapshot(self._shells)
 
     def health(self) -> Health:
-        """How each tenant and each database does, in words. Does not block."""
-        return assess(self.stats())
+        """How each tenant and each database does, in words, and what to set. Does not block.
+
+        Tenants are judged by the last minutes, as soon as they have been watched for one.
+        """
+        servers = [shell.server for shell in self._shells.values()]
+        return assess(self.stats(), self._recorder.recent(monotonic()), servers)
 
     # -- inside --------------------------------------------------------------------------------
 
@@ -430,4 +436,5 @@ class Manager:
         for shell in list(self._shells.values()):
             shell.sweep()
         self.scaling.sweep()
+        self._recorder.sweep(monotonic())
         self._changes.tidy()
