@@ -106,8 +106,8 @@ class Site:
             return self._message(404, "There is no such page", "")
         query = dict(request.query_params)
         values = await view.make(self.look, visitor, query, view.of)
-        more = {"title": view.title, "pulse": view.pulse, "query_of": query}
-        return self._html(request, visitor, view.template, values | more)
+        more = {"title": view.title, "pulse": view.pulse, "is_live": view.is_live}
+        return self._html(request, visitor, view.template, values | more | {"query_of": query})
 
     def _html(
         self, request: Request, visitor: Visitor | None, template: str, values: Mapping[str, Any]
