@@ -31,6 +31,13 @@ class Reloads:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.successes} worked, {self.failures} failed>"
 
+    @property
+    def problem(self) -> str:
+        """Why the last one was refused, in a line; empty: it was not."""
+        if not self.last or self.last[0].worked:
+            return ""
+        return next(iter(self.last[0].lines), "see the log")
+
     def note(self, lines: Sequence[str], *, worked: bool) -> None:
         """A reload has ended; *lines* without secrets."""
         if worked:

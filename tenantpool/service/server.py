@@ -11,6 +11,7 @@ from tenantpool.config.service import AUTO
 from tenantpool.errors import NotAuthenticated
 from tenantpool.gateway.listener import Gateway
 from tenantpool.manager._async.manager import AsyncManager
+from tenantpool.observe.alerts.watch import Alerts
 from tenantpool.v1.lease_pb2 import GatewayAddress
 
 from .channel import NAME as CHANNEL_SOCKET
@@ -58,6 +59,7 @@ class Server:
             max_startups=rules.max_startups,
         )
         self.reloads = Reloads()
+        self.alerts = Alerts(self.manager, lambda: self.reloads.problem)
         self.http = self._make_http(certificates) if rules.http_port is not None else None
         self._channels: ChannelServer | None = None
         self._hurries = False
@@ -77,6 +79,7 @@ class Server:
             await self.manager.open()
             self.desk.start()
             await self._listen()
+            self.alerts.start()
         except BaseException:
             await self.stop(0.0)
             raise
@@ -97,6 +100,7 @@ class Server:
         await self.rpc.stop()
         if self.http is not None:
             await self.http.stop()
+        await self.alerts.stop()
         await self.manager.close(0.0)
         if self.folder is not None:
             self.folder.release()
@@ -147,7 +151,8 @@ class Server:
         from tenantpool.observe.http_server import HttpServer
         from tenantpool.observe.source import Source
 
-        source = Source(self.manager, self.desk, self.guard, self.rpc.meter, self.reloads)
+        meter = self.rpc.meter
+        source = Source(self.manager, self.desk, self.guard, meter, self.reloads, self.alerts)
         return HttpServer(source, certificates)
 
     def _admits(self, uid: int) -> bool:
