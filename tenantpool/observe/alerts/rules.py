@@ -112,7 +112,7 @@ def _leaks(scene: _Scene) -> Found:
                 _key("Leaks", database, tier),
                 Finding(
                     sums.leaks,
-                    f"{plural(sums.leaks, 'lease')} of tier {tier} on {database} were held for"
+                    f"{plural(sums.leaks, 'lease')} of tier {tier} on {database} held for"
                     " longer than leak_after",
                     "The log says of whom, since when and at which line of code they were taken."
                     " Mend the code that does not give them back; revoke them if others have to"
@@ -186,7 +186,7 @@ def _slot_leak(scene: _Scene) -> Found:
             _key("SlotLeak", name),
             Finding(
                 seen.closing,
-                f"{plural(seen.closing, 'connection')} to {name} do not close",
+                f"{plural(seen.closing, 'connection')} to {name} will not close",
                 "They were told to end, and their backends are still there, so their slots cannot"
                 " be lent. Find them in pg_stat_activity by application_name: a backend that"
                 " hangs, or a network that drops packets, are the usual causes."
@@ -208,8 +208,7 @@ def _overshoot(scene: _Scene) -> Found:
                 _key("Overshoot", name),
                 Finding(
                     seen.overshoots,
-                    f"{plural(seen.overshoots, 'connection')} to {name} were begun beyond its"
-                    " capacity",
+                    f"{plural(seen.overshoots, 'connection')} to {name} begun beyond its capacity",
                     "This must never happen and is a defect: please report it with the log of the"
                     f" time. Until then lower databases.{name}.capacity. It stays so until the"
                     " service is restarted.",

@@ -35,7 +35,11 @@ class _Message(NamedTuple):
 class Sender:
     """The queue of one receiver. Belongs to the event loop that started it."""
 
-    def __init__(self, name: str, webhook: Webhook, service: str) -> None:
+    def __init__(
+        self, name: str, webhook: Webhook, service: str, first_delay: float = _FIRST_DELAY
+    ) -> None:
+        """*first_delay*: seconds until the second attempt; each further one takes twice as long."""
+        self._first_delay = first_delay
         self.webhook = webhook
         self.delivered = 0
         self.dropped = 0
@@ -96,7 +100,7 @@ class Sender:
             await self._more.wait()
 
     async def _deliver(self, message: _Message) -> None:
-        delay = _FIRST_DELAY
+        delay = self._first_delay
         while True:
             outcome = await self._post(message)
             if outcome.taken:
