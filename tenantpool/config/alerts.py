@@ -159,31 +159,34 @@ class Alerts(Section):
 
     interval: Seconds = Field(5.0, le=60, description="Time between two looks, in seconds.")
     wait_too_long: Annotated[WaitTooLong, BeforeValidator(no_null)] = Field(
-        default_factory=WaitTooLong, description="Tenants of a tier wait long for connections."
+        default_factory=WaitTooLong,
+        description="WaitTooLong: tenants of a tier wait long for connections.",
     )
     saturated: Annotated[Saturated, BeforeValidator(no_null)] = Field(
-        default_factory=Saturated, description="A database is full, and requests wait."
+        default_factory=Saturated, description="Saturated: a database is full, and requests wait."
     )
     breaker_open: Annotated[BreakerOpen, BeforeValidator(no_null)] = Field(
-        default_factory=BreakerOpen, description="A database cannot be reached."
+        default_factory=BreakerOpen, description="BreakerOpen: a database cannot be reached."
     )
     tenant_breakers_open: Annotated[TenantBreakersOpen, BeforeValidator(no_null)] = Field(
-        default_factory=TenantBreakersOpen, description="Single tenants cannot connect."
+        default_factory=TenantBreakersOpen,
+        description="TenantBreakersOpen: single tenants cannot connect.",
     )
     leaks: Annotated[Leaks, BeforeValidator(no_null)] = Field(
-        default_factory=Leaks, description="Leases were held for longer than leak_after."
+        default_factory=Leaks, description="Leaks: leases were held for longer than leak_after."
     )
     refusals: Annotated[Refusals, BeforeValidator(no_null)] = Field(
-        default_factory=Refusals, description="Requests of a tier are refused."
+        default_factory=Refusals, description="Refusals: requests of a tier are refused."
     )
     reload_failed: Annotated[ReloadFailed, BeforeValidator(no_null)] = Field(
-        default_factory=ReloadFailed, description="The last reload was refused."
+        default_factory=ReloadFailed, description="ReloadFailed: the last reload was refused."
     )
     slot_leak: Annotated[SlotLeak, BeforeValidator(no_null)] = Field(
-        default_factory=SlotLeak, description="Connections do not close."
+        default_factory=SlotLeak, description="SlotLeak: connections do not close."
     )
     overshoot: Annotated[Overshoot, BeforeValidator(no_null)] = Field(
-        default_factory=Overshoot, description="More connections than the capacity: a defect."
+        default_factory=Overshoot,
+        description="Overshoot: more connections than the capacity: a defect.",
     )
     webhooks: Annotated[dict[WebhookName, Webhook], BeforeValidator(no_nulls)] = Field(
         default_factory=dict, description="Who is told over HTTP, each under a name for the log."

@@ -19,7 +19,7 @@ class Clock:
 
     def __init__(self, **rule: object) -> None:
         self.board = Board()
-        self.rules = {"Saturated": Rule(**{"after": 60, "resolve_after": 30} | rule)}  # type: ignore[arg-type]
+        self.rules = {"Saturated": Rule(**{"after": 60, "resolve_after": 30} | rule)}
 
     def at(self, now: float, *keys: Key, value: float = 1.0) -> list[tuple[str, str]]:
         """What is told at *now*, when *keys* were found."""

@@ -79,7 +79,6 @@ async def test_a_breaker_that_opens_is_told_of_and_so_is_its_end(
         assert await value_of(web, "TenantBreakersOpen") == 1
         postgres.execute(f"create database {name}")
         try:
-            await wait_until_async(lambda: server.manager.is_open)
             await recovers(server)
             await wait_until_async(lambda: len(receiver.received) == 2)
             assert server.alerts.firing() == []
