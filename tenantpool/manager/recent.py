@@ -22,7 +22,7 @@ WINDOW = 300.0
 """Seconds that are looked back, at most."""
 _ROUND = 60.0
 _KEPT = round(WINDOW / _ROUND)
-_SLICE = 500
+_SLICE = 200
 """Tenants that one sweep looks at: about a millisecond."""
 _BURST = 0.95
 _NOT_COUNTED = {Reason.DRAINING, Reason.TENANT_SUSPENDED}
@@ -127,16 +127,14 @@ class Recorder:
         self._past = {tenant: past for tenant, past in self._past.items() if tenant in kept}
         self._todo = iter(active)
 
-    def recent(self, now: float) -> list[Recent]:
-        """The last minutes of each tenant that was active in them; 5 µs each."""
-        found: list[Recent] = []
+    def recent(self, now: float) -> Iterator[Recent]:
+        """The last minutes of each tenant that was active in them; some 10 µs each."""
         for shell in list(self._shells.values()):
-            with shell.lock:
-                for tenant in shell.core.tenants.values():
-                    past = self._past.get(tenant)
-                    if past and now > past[0].at:
-                        found.append(_recent(now, shell.core.name, tenant, past[0]))
-        return found
+            core = shell.core
+            for tenant, past in list(self._past.items()):
+                if core.tenants.get(tenant.name) is tenant and now > past[0].at:
+                    with shell.lock:
+                        yield _recent(now, core.name, tenant, past[0])
 
 
 def _is_active(now: float, tenant: Tenant) -> bool:

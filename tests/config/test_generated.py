@@ -18,7 +18,9 @@ VALIDATOR = Draft7Validator(json.loads((ROOT / SCHEMA).read_text()))
 
 RESTART = [
     *("service.name", "service.folder", "service.state", "service.listen", "service.grpc_port"),
-    *("service.gateway_port", "service.tls", "service.max_request_size"),
+    *("service.gateway_port", "service.http_port", "service.http_listen"),
+    *("service.metrics_open", "service.metrics_tenants"),
+    *("service.tls", "service.max_request_size"),
     *("service.tls.certificate", "service.tls.key", "service.tls.client_ca"),
 ]
 

@@ -376,7 +376,7 @@ class AsyncManager:
         Tenants are judged by the last minutes, as soon as they have been watched for one.
         """
         servers = [shell.server for shell in self._shells.values()]
-        return assess(self.stats(), self._recorder.recent(monotonic()), servers)
+        return assess(self.stats(), list(self._recorder.recent(monotonic())), servers)
 
     # -- inside --------------------------------------------------------------------------------
 
