@@ -134,7 +134,8 @@ class Recorder:
             for tenant, past in list(self._past.items()):
                 if core.tenants.get(tenant.name) is tenant and now > past[0].at:
                     with shell.lock:
-                        yield _recent(now, core.name, tenant, past[0])
+                        found = _recent(now, core.name, tenant, past[0])
+                    yield found
 
 
 def _is_active(now: float, tenant: Tenant) -> bool:
