@@ -8,6 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BENCH_READY := $(VENV)/.ready-bench
+SPLICE_READY := $(VENV)/.ready-splice
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
@@ -17,10 +18,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-demo: $(READY) ## run the demo on an embedded PostgreSQL (DEMO_SECONDS=15)
+demo: $(SPLICE_READY) ## run the demo on an embedded PostgreSQL (DEMO_SECONDS=15)
 	@$(BIN)/python -m tenantpool demo
 
-test: $(READY) ## run every check: format, lint, types, generated code, tests
+test: $(SPLICE_READY) ## run every check: format, lint, types, generated code, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -29,7 +30,7 @@ test: $(READY) ## run every check: format, lint, types, generated code, tests
 	$(BIN)/python tools/generate_docs.py --check
 	$(BIN)/pytest --numprocesses auto --dist loadfile
 
-bench: $(BENCH_READY) ## run the benchmarks, write benchmarks/results/
+bench: $(BENCH_READY) $(SPLICE_READY) ## run the benchmarks, write benchmarks/results/
 	@$(BIN)/python -m benchmarks
 
 sync: $(READY) ## generate the _sync modules from their _async sources
@@ -47,6 +48,7 @@ format: $(READY) ## format the code and apply the safe fixes of the linter
 
 clean: ## remove the virtual environment, caches and build output
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -f tenantpool/gateway/_splice.*so
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp is the last thing made: an interrupted set-up starts over.
@@ -63,6 +65,11 @@ $(READY): pyproject.toml
 	@echo "setting up $(VENV) ..."
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(PIP) --editable '.[dev]'
+	@touch $@
+
+# Installing has compiled it, too, if it can be; this does it again when its sources change.
+$(SPLICE_READY): $(READY) tools/build_splice.py $(wildcard tenantpool/gateway/native/*.[ch])
+	@$(BIN)/python tools/build_splice.py
 	@touch $@
 
 $(BENCH_READY): $(READY)

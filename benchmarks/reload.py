@@ -69,7 +69,9 @@ def _report_reloads(result: Result, found: dict[str, Any]) -> None:
 def _report_catalog(result: Result, size: Size, found: dict[str, Any]) -> None:
     rows = f"{size.rows:,} tenants"
     result.at_most(f"catalog of {rows}: first read", found["first"], CATALOG_SECONDS, " s")
-    result.at_most("... read again, with all of them changed", found["again"], CATALOG_SECONDS, " s")
+    result.at_most(
+        "... read again, with all of them changed", found["again"], CATALOG_SECONDS, " s"
+    )
     result.at_most("... memory for it", found["megabytes"], CATALOG_MEGABYTES, " MB")
     result.at_most("... longest pause of decisions", found["pause"], LONGEST_PAUSE, " ms")
     result.show("... a row that is told of, until it is in force", f"{found['told']:.1f} ms")

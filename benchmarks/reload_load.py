@@ -15,6 +15,7 @@ import yaml
 from benchmarks.measure import quantile
 from benchmarks.reload import RATE
 from tenantpool import AsyncManager, Settings
+from tenantpool.service.identity import Identity
 from tenantpool.service.reload import APPLIED, CALL, Origin, Reloader
 from tenantpool.service.source import Source
 
@@ -30,6 +31,10 @@ class Unconcerned:
         """Nothing is wrong."""
         return []
 
+    def warn(self, settings: Settings, caller: Identity | None) -> list[str]:
+        """Nobody is locked out."""
+        return []
+
     def adopt(self, settings: Settings) -> None:
         """Nothing to do."""
 
@@ -39,18 +44,24 @@ class Editor:
 
     def __init__(self, path: Path, dsn: str) -> None:
         self.path = path
-        self._dsn = dsn
         self._written = 0
+        # Put together beforehand: that takes as long as a reload.
+        self._texts = [_text(dsn, cap) for cap in (10, 11)]
         self.write()
 
     def write(self) -> None:
-        """Let the file say something else than before."""
+        """Let the file say something else than before; nobody finds it half written."""
         self._written += 1
-        tiers = {"basic": {"cap": 10 + self._written % 2, "min_size": 0}}
-        tenants = {f"tenant{n}": {"dbname": "postgres"} for n in range(WORKERS)}
-        databases = {"main": {"conninfo": self._dsn, "capacity": 40}}
-        text = yaml.safe_dump({"databases": databases, "tiers": tiers, "tenants": tenants})
-        self.path.write_text(text)
+        new = self.path.with_suffix(".new")
+        new.write_text(self._texts[self._written % 2])
+        new.rename(self.path)
+
+
+def _text(dsn: str, cap: int) -> str:
+    tenants = {f"tenant{n}": {"dbname": "postgres"} for n in range(WORKERS)}
+    databases = {"main": {"conninfo": dsn, "capacity": 40}}
+    tiers = {"basic": {"cap": cap, "min_size": 0}}
+    return yaml.safe_dump({"databases": databases, "tiers": tiers, "tenants": tenants})
 
 
 async def reloads(dsn: str, rounds: int, seconds: float) -> dict[str, Any]:

@@ -90,6 +90,7 @@ def service(
             "template": template or {"enabled": False},
             "service": {
                 "folder": str(folder),
+                "state": None,
                 "listen": [],
                 "gateway_port": GATEWAY_PORT,
                 "http_port": None,
@@ -101,7 +102,10 @@ def service(
         config.write_text(json.dumps(settings))  # which is YAML, too
         command = [sys.executable, "-m", "tenantpool", "serve", "--config", str(config)]
         with log.open("w") as output:
-            process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output)
+            # In a session of its own, as PgBouncer is: Linux schedules by sessions (autogroup).
+            process = subprocess.Popen(
+                command, cwd=ROOT, stdout=output, stderr=output, start_new_session=True
+            )
         try:
             _wait(process, folder, log)
             yield Served(folder, process.pid)

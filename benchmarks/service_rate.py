@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.bare_grpc import bare_grpc
 from benchmarks.crew import Found, crew
 from benchmarks.measure import Effort, Result, postgres, progress, quantile
 from benchmarks.served import TENANT, Served, service
@@ -34,6 +35,7 @@ BUSY = {
     "stream": "session over gRPC, messages only",
     "unary": "unary calls, messages only",
 }
+OVER_GRPC = ("stream", "unary")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,10 @@ def run(effort: Effort) -> Result:
             for mode, what in BUSY.items():
                 progress(what)
                 _report_rate(result, mode, what, _lease(served, mode, size, pause=0.0))
+                if mode in OVER_GRPC:
+                    progress("... of a bare gRPC server")
+                    with bare_grpc() as bare:
+                        _report_bare(result, mode, _lease(bare, mode, size, pause=0.0))
             rate = workers / size.pause
             progress(f"{rate:,.0f} leases per second")
             _report_waits(result, rate, _lease(served, "hand-off", size, pause=size.pause))
@@ -98,7 +104,9 @@ def run(effort: Effort) -> Result:
         " return. CPU time is that of the service process alone, in the kernel too; 1 s of it"
         " divided by that of a lease is the rate per core. The workers and PostgreSQL share the"
         " machine with it, so the rates as such are those of this machine. Messages only: nobody"
-        " connects with the lease, so PostgreSQL has nothing to do."
+        " connects with the lease, so PostgreSQL has nothing to do. The bare server speaks the same"
+        " messages to the same workers, grants everything at once and keeps no books: it is what"
+        " grpcio costs on this machine, right after the service was measured."
     )
     result.notes.append(
         "Idle: growth of the service's resident memory with all of them there, divided by their"
@@ -141,6 +149,18 @@ def _report_rate(result: Result, mode: str, what: str, found: Found) -> None:
         "p50_ms": p50,
         "p99_ms": p99,
     }
+
+
+def _report_bare(result: Result, mode: str, found: Found) -> None:
+    leases = max(1, sum(map(len, found.workers)))
+    cpu = found.cpu_seconds / leases
+    ours = result.raw[mode]["cpu_microseconds"]
+    per_core = 1 / cpu if cpu else 0.0
+    result.show(
+        "... of a bare gRPC server that only answers",
+        f"{per_core:,.0f} per core, {1e6 * cpu:.0f} µs; the service adds {ours - 1e6 * cpu:.0f} µs",
+    )
+    result.raw[mode]["bare_cpu_microseconds"] = 1e6 * cpu
 
 
 def _report_waits(result: Result, rate: float, found: Found) -> None:

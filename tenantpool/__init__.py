@@ -22,6 +22,7 @@ from tenantpool.errors import (
     Refused,
     TenantLimit,
     TenantpoolError,
+    TenantSuspended,
     UnknownTenant,
 )
 
@@ -51,6 +52,7 @@ __all__ = [
     "Refused",
     "Settings",
     "TenantLimit",
+    "TenantSuspended",
     "TenantpoolError",
     "UnknownTenant",
 ]

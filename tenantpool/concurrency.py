@@ -120,7 +120,7 @@ class AsyncCrew:
 
     def __init__(self, size: int, name: str) -> None:
         self._name = name
-        self._tasks: set[asyncio.Future[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def __repr__(self) -> str:
         return f"<AsyncCrew {self._name}: {len(self._tasks)} at work>"
@@ -135,11 +135,6 @@ class AsyncCrew:
         task = asyncio.create_task(job(*args, **kwargs), name=self._name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    def watch(self, work: asyncio.Future[None]) -> None:
-        """Count *work*, which is under way already and needs no task, as a job."""
-        self._tasks.add(work)
-        work.add_done_callback(self._tasks.discard)
 
     async def join(self) -> None:
         """Wait until the jobs under way have ended, and those that they start."""

@@ -3,6 +3,7 @@
 TenantpoolError
 ├── ConfigError            the configuration is wrong: where, what, and the fix
 │   └── ConfigErrors       ... in several places, all of them listed
+├── ConfigConflict         the configuration in force is not the one that was expected
 ├── ManagerClosed          the manager is not open (any more), or was inherited through a fork
 ├── LeaseEnded             the lease was returned, revoked, or ran out before this use
 │   ├── StaleToken         ... and its id now names another one
@@ -36,6 +37,7 @@ __all__ = [
     "AcquireTimeout",
     "BadRequest",
     "BreakerOpen",
+    "ConfigConflict",
     "ConfigError",
     "ConfigErrors",
     "ConnectFailed",
@@ -150,6 +152,10 @@ class ConfigErrors(ConfigError):
         lines = [str(error) for error in self.errors[:50]]
         more = len(self.errors) - len(lines)
         return "\n".join(lines + ([f"... and {more} more"] if more else []))
+
+
+class ConfigConflict(TenantpoolError):
+    """Somebody else has changed the configuration meanwhile; look at it again, then try again."""
 
 
 class Refused(TenantpoolError):

@@ -74,6 +74,7 @@ _KINDS: dict[type[TenantpoolError], _Kind] = {
     errors.NotAllowed: _Kind(code.PERMISSION_DENIED, "NOT_ALLOWED"),
     errors.ServiceUnavailable: _Kind(code.UNAVAILABLE, "SERVICE_UNAVAILABLE"),
     errors.ManagerClosed: _Kind(code.UNAVAILABLE, "MANAGER_CLOSED"),
+    errors.ConfigConflict: _Kind(code.ABORTED, "CONFIG_CONFLICT"),
     errors.ConfigErrors: _Kind(code.FAILED_PRECONDITION, "CONFIG_ERROR"),
     errors.ConfigError: _Kind(code.FAILED_PRECONDITION, "CONFIG_ERROR"),
     TenantpoolError: _Kind(code.INTERNAL, "INTERNAL"),

@@ -55,8 +55,9 @@ ROWS = [
     (errors.ConnectTimeout, code.DEADLINE_EXCEEDED, "CONNECT_TIMEOUT", {RetryInfo}),
     (errors.ConnectFailed, code.FAILED_PRECONDITION, "CONNECT_FAILED", {RetryInfo}),
     (errors.ManagerClosed, code.UNAVAILABLE, "MANAGER_CLOSED", {RetryInfo}),
+    (errors.TenantSuspended, code.FAILED_PRECONDITION, "TENANT_SUSPENDED", set()),
 ]
-HINTLESS = {errors.UnknownTenant, errors.IdentityLimit, errors.Draining}
+HINTLESS = {errors.UnknownTenant, errors.IdentityLimit, errors.Draining, errors.TenantSuspended}
 """Refusals whose time to retry nobody knows."""
 
 

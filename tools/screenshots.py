@@ -112,8 +112,7 @@ class Stage(threading.Thread):
         self.url = server.http.addresses[0]
         self.ready.set()
         workers = [asyncio.create_task(self._crowd(server.targets[0], n)) for n in range(3)]
-        while not self._over.is_set():
-            await asyncio.sleep(0.1)
+        await asyncio.to_thread(self._over.wait)
         for worker in workers:
             worker.cancel()
         for outcome in await asyncio.gather(*workers, return_exceptions=True):
@@ -198,13 +197,15 @@ def take_few() -> None:
     IMAGES.mkdir(parents=True, exist_ok=True)
     with stage(few()) as url, Browser() as browser:
         log_in(browser, url)
-        sleep(6 * WARM_UP)
-        for name, path, dark in (
-            ("dashboard-light", "/", False),
-            ("dashboard-dark", "/", True),
-            ("tenant", f"/tenants/{NAMES[0]}", False),
+        sleep(3 * WARM_UP)
+        for name, path, width, dark in (
+            ("overview-light", "/", 1280, False),
+            ("overview-dark", "/", 1280, True),
+            ("overview-phone", "/", 390, True),
+            ("tenant", f"/tenants/{NAMES[0]}", 1280, False),
+            ("database", "/databases/main", 1280, False),
         ):
-            browser.resize(1280, 860, dark=dark)
+            browser.resize(width, 860, dark=dark)
             browser.open(url + path)
             sleep(2)
             browser.screenshot(IMAGES / f"{name}.png")

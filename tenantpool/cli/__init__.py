@@ -1,7 +1,7 @@
 """The command line. One file per command; what is heavy is imported by the command that needs it.
 
-Exit codes: 0 it worked, 1 it failed, 2 the usage or the configuration is wrong. ``serve`` and
-``exec`` have some more.
+Exit codes: 0 it worked, 1 it failed, 2 the usage or the configuration is wrong. ``serve``,
+``exec`` and ``plan`` have some more.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from tenantpool.cli import check, demo, serve, size
+from tenantpool.cli import check, demo, overrides, plan, serve, size
 from tenantpool.cli import exec as exec_
 from tenantpool.errors import ConfigError, TenantpoolError
 
@@ -30,6 +30,8 @@ _EPILOG = """
 
 [cyan]tenantpool exec acme -- psql[/cyan] - run a program under a lease
 
+[cyan]tenantpool tier acme enterprise --until +2h[/cyan] - more for a tenant, for a time
+
 [cyan]tenantpool --install-completion[/cyan] - complete commands in this shell
 
 [bold]Exit codes[/bold]: 0 it worked, 1 it failed, 2 wrong usage or configuration.
@@ -47,8 +49,14 @@ app = typer.Typer(
 app.command("check-config")(check.check_config)
 app.command("demo")(demo.demo)
 app.command("exec")(exec_.execute)
+app.add_typer(overrides.app, name="overrides")
+app.command("plan", epilog=plan.PLAN_EXAMPLES)(plan.plan)
+app.command("reload", epilog=plan.RELOAD_EXAMPLES)(plan.reload)
 app.command("serve")(serve.serve)
 app.add_typer(size.app, name="size")
+app.command("suspend", epilog=overrides.SUSPEND_EXAMPLES)(overrides.suspend)
+app.command("tier", epilog=overrides.TIER_EXAMPLES)(overrides.tier)
+app.command("unsuspend", epilog=overrides.SUSPEND_EXAMPLES)(overrides.unsuspend)
 
 
 def _show_version(wanted: bool) -> None:

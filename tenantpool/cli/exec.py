@@ -13,9 +13,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tenantpool.cli.connection import (
+    CaOption,
+    CertOption,
+    KeyOption,
+    TargetOption,
+    TokenFileOption,
+    find_target,
+)
+
 if TYPE_CHECKING:
     from tenantpool.client import AsyncLeaseClient
-    from tenantpool.client.target import TLS
+    from tenantpool.client.target import Target
 
 _NO_LEASE, _CANNOT_RUN, _NOT_FOUND = 125, 126, 127
 """Exit codes that are not the program's, as those of env(1)."""
@@ -40,35 +49,17 @@ def execute(
     command: Annotated[
         list[str], typer.Argument(help="The program and its arguments, best after --.")
     ],
-    target: Annotated[
-        str,
-        typer.Option(
-            envvar="TENANTPOOL_TARGET",
-            help="Where the service is: unix:/folder or host:port (default: where `tenantpool "
-            "serve` puts its folder if it is told nothing).",
-            show_default=False,
-        ),
-    ] = "",
-    token_file: Annotated[
-        Path | None,
-        typer.Option(
-            help="File with the token that proves who asks (default: TENANTPOOL_TOKEN has it)."
-        ),
-    ] = None,
+    target: TargetOption = "",
+    token_file: TokenFileOption = None,
     timeout: Annotated[
         float | None,
         typer.Option(
             min=0.0, help="Seconds to wait for the lease (default: as the tenant's tier says)."
         ),
     ] = None,
-    tls_ca: Annotated[
-        Path | None,
-        typer.Option(help="File with the authorities of the service's certificate; means TLS."),
-    ] = None,
-    tls_cert: Annotated[
-        Path | None, typer.Option(help="File with a client certificate; means TLS.")
-    ] = None,
-    tls_key: Annotated[Path | None, typer.Option(help="File with its private key.")] = None,
+    tls_ca: CaOption = None,
+    tls_cert: CertOption = None,
+    tls_key: KeyOption = None,
 ) -> None:
     """Run a program that connects as TENANT, and give the lease back when it has ended.
 
@@ -78,15 +69,12 @@ def execute(
     Exit code: that of the program, 128 + n if signal n killed it; 125 if there was no lease, 126
     if the program cannot be run, 127 if it was not found.
     """
-    from tenantpool.client.target import TLS
     from tenantpool.errors import TenantpoolError
 
-    secured = tls_ca is not None or tls_cert is not None
-    tls = TLS(tls_ca or "", tls_cert or "", tls_key or "") if secured else None
-    token = _token(token_file)
+    place = find_target(target, token_file, tls_ca, tls_cert, tls_key)
 
     async def run() -> int:
-        leases = _client(target, token, tls, program=Path(command[0]).name)
+        leases = _client(place, program=Path(command[0]).name)
         return await _Execution(command).run(leases, tenant, timeout)
 
     try:
@@ -96,27 +84,16 @@ def execute(
     raise typer.Exit(code)
 
 
-def _client(target: str, token: str | None, tls: TLS | None, program: str) -> AsyncLeaseClient:
+def _client(place: Target, program: str) -> AsyncLeaseClient:
     from tenantpool.client import AsyncLeaseClient
-    from tenantpool.service.folder import default_folder
 
     return AsyncLeaseClient(
-        target or f"unix:{default_folder()}",
-        token=token,
-        tls=tls,
+        place.name,
+        token=place.token,
+        tls=place.tls,
         delivery="gateway",
         worker=f"{gethostname()[:24]} exec {program[:20]} {os.getpid()}",
     )
-
-
-def _token(file: Path | None) -> str | None:
-    """The token in the *file*; None: the environment has it. A command line can be read by all."""
-    if file is None:
-        return None
-    try:
-        return file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise typer.BadParameter(f"{file} cannot be read: {error}") from None
 
 
 class _Execution:

@@ -12,6 +12,7 @@ import typer
 from tenantpool.config import Settings
 from tenantpool.config.layers import read_layers
 from tenantpool.embedded import EmbeddedPostgres
+from tenantpool.service.source import Source
 
 _TENANTS = {"acme": "enterprise", "globex": "pro", "initech": "basic"}
 """Tenants of a service that was told of none either, and their tiers."""
@@ -20,30 +21,29 @@ _NOWHERE = "host=/nowhere"
 
 
 @contextmanager
-def provided_settings(config: Path | None, secrets_dir: Path | None) -> Iterator[Settings]:
-    """The settings, with a database of our own if they know none. Blocks while it starts.
+def provided_source(config: Path | None, secrets_dir: Path | None) -> Iterator[Source]:
+    """Where the settings are, with a database of our own if they know none. Blocks while it starts.
 
     Raises ConfigError, before anything is started, and EmbeddedError.
     """
     written = read_layers(Settings, config, secrets_dir, None, {}).merged()
     if written.get("databases"):
-        yield Settings.load(config, secrets_dir=secrets_dir)
+        yield Source(config, secrets_dir)
         return
     more = {} if written.get("tenants") else _own_tenants()
 
-    def load(conninfo: str) -> Settings:
-        databases = {"embedded": {"conninfo": conninfo}}
-        return Settings.load(config, secrets_dir=secrets_dir, databases=databases, **more)
+    def source(conninfo: str) -> Source:
+        return Source(config, secrets_dir, databases={"embedded": {"conninfo": conninfo}}, **more)
 
-    load(_NOWHERE)
+    source(_NOWHERE).load()
     with EmbeddedPostgres() as server:
-        settings = load(server.dsn())
-        dbnames = _dbnames(settings)
+        provided = source(server.dsn())
+        dbnames = _dbnames(provided.load())
         for dbname in dbnames:
             server.create_database(dbname)
         typer.echo("no database is configured: a PostgreSQL of our own was started")
         typer.echo(f"  it has the databases {', '.join(dbnames)}, and its data ends with it")
-        yield settings
+        yield provided
 
 
 def _own_tenants() -> dict[str, Any]:

@@ -13,8 +13,8 @@ import typer
 from tenantpool.cli.logs import LogFormat
 
 if TYPE_CHECKING:
-    from tenantpool.config import Settings
     from tenantpool.service.server import Server
+    from tenantpool.service.source import Source
 
 _CUT = 3
 """Exit code: some leases were not given back in time, and their sessions were ended."""
@@ -44,37 +44,43 @@ def serve(
     SIGTERM and SIGINT end it: workers are told, and have drain_grace seconds to give back what
     they hold; a second signal cuts that short.
 
+    When the file or a secret changes, and at SIGHUP, it reads the configuration again and applies
+    it as a whole, or keeps the one before and says in the log what is wrong.
+
     Exit code 0 if everything was given back, 3 if leases had to be cut, 2 if the configuration is
     wrong, 1 if it failed otherwise.
     """
     # What gRPC writes by itself is no record of our log; what it means for us, is.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    # Its listener hands each message from thread to thread, which costs more than our answer; the
+    # one it had before does not. A version without that one ignores this.
+    os.environ.setdefault("GRPC_EXPERIMENTS", "-event_engine_listener")
     from tenantpool.cli.logs import start_logging
-    from tenantpool.cli.provision import provided_settings
+    from tenantpool.cli.provision import provided_source
 
     start_logging(log_format)
-    with provided_settings(config, secrets_dir) as settings:
-        late = _run(settings, config, secrets_dir)
+    with provided_source(config, secrets_dir) as source:
+        late = _run(source)
     if late:
         typer.echo(f"leases that did not come back in time, and were cut: {late}")
         raise typer.Exit(_CUT)
 
 
-def _run(settings: Settings, config: Path | None, secrets_dir: Path | None) -> int:
+def _run(source: Source) -> int:
     import uvloop
 
     try:
-        return uvloop.run(_serve(settings, config, secrets_dir))
+        return uvloop.run(_serve(source))
     finally:
         # What is left to do is short: ending a PostgreSQL of our own must not be cut short.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)
 
 
-async def _serve(settings: Settings, config: Path | None, secrets_dir: Path | None) -> int:
+async def _serve(source: Source) -> int:
     from tenantpool.service.server import Server
 
-    return await _Running(Server(settings, config, secrets_dir)).run()
+    return await _Running(Server(source.load(), source)).run()
 
 
 class _Running:
@@ -83,6 +89,7 @@ class _Running:
     def __init__(self, server: Server) -> None:
         self._server = server
         self._told = asyncio.Event()
+        self._hung_up = asyncio.Event()
 
     async def run(self) -> int:
         """Serve until told to stop. Return how many leases were not given back in time.
@@ -92,11 +99,13 @@ class _Running:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)
-        loop.add_signal_handler(signal.SIGHUP, _explain_reload)
+        loop.add_signal_handler(signal.SIGHUP, self._hung_up.set)
         if not await self._start():
             return 0
         _say_where(self._server)
+        reloads = asyncio.create_task(self._reload())
         await self._told.wait()
+        reloads.cancel()
         grace = self._server.settings.service.drain_grace
         typer.echo(f"stopping: leases have {grace:g} s to come back; again ends them at once")
         return await self._server.stop()
@@ -119,14 +128,12 @@ class _Running:
             self._server.hurry()
         self._told.set()
 
-
-def _explain_reload() -> None:
-    from tenantpool.manager.journal import logger
-
-    logger.warning(
-        "SIGHUP changes nothing: AdminService.ReloadConfig says what has changed in the "
-        "configuration, and a restart applies it"
-    )
+    async def _reload(self) -> None:
+        """At each SIGHUP; those that come meanwhile are one."""
+        while True:
+            await self._hung_up.wait()
+            self._hung_up.clear()
+            await self._server.reload("SIGHUP")
 
 
 def _say_where(server: Server) -> None:

@@ -193,8 +193,10 @@ class _Call:
 
     def wake(self) -> None:
         """Let its thread look. Does not block."""
-        with suppress(RuntimeError):  # it is open already
+        try:
             self._latch.release()
+        except RuntimeError:
+            return  # it is open already
 
     def sleep(self, timeout: float) -> None:
         """Wait for *wake*, for up to *timeout* seconds."""
@@ -237,13 +239,13 @@ class Channel:
         try:
             self.tell(request)
             self._wait(call, deadline)
-            if self._leave(number, call) is None:
+            answer = call.answer or self._leave(number, call)
+            if answer is None:
                 raise ServiceUnavailable(self.lost or _no_answer(timeout))
         except BaseException:
             self._dismiss(number, call)
             raise
-        assert call.answer is not None
-        return call.answer
+        return answer
 
     def tell(self, request: SessionRequest) -> None:
         """Say *request*, to which no answer is awaited. Raises ServiceUnavailable.
@@ -316,17 +318,14 @@ class Channel:
 
     def _wait(self, call: _Call, deadline: float) -> None:
         """Wait for the answer to *call*: as the reader, or until the reader has brought it."""
-        while call.answer is None and not self.lost:
-            left = deadline - monotonic()
-            if left <= 0:
-                return
-            if self._may_read():
-                try:
-                    self._read(call, deadline)
-                finally:
-                    self._stop_reading()
-            else:
+        while call.answer is None and not self.lost and (left := deadline - monotonic()) > 0:
+            if not self._may_read():
                 call.sleep(left)
+                continue
+            try:
+                self._read(call, deadline)
+            finally:
+                self._stop_reading()
 
     def _may_read(self) -> bool:
         with self._lock:
@@ -339,7 +338,8 @@ class Channel:
         with self._lock:
             self._has_reader = False
             lost = self.lost
-            self._wake_next()
+            if self._calls:
+                self._wake_next()
         if lost:
             self._close()
 
@@ -356,14 +356,11 @@ class Channel:
             next(iter(self._calls.values())).wake()
 
     def _read(self, call: _Call, deadline: float) -> None:
-        while call.answer is None and not self.lost:
-            left = deadline - monotonic()
-            if left <= 0:
-                return
+        while call.answer is None and not self.lost and (left := deadline - monotonic()) > 0:
             if self._readable.poll(None if left == inf else left * 1000):
-                self._receive()
+                self._receive(call)
 
-    def _receive(self) -> None:
+    def _receive(self, reader: _Call | None = None) -> None:
         try:
             answers = self._inbox.read()
         except BlockingIOError:
@@ -375,9 +372,10 @@ class Channel:
             self.lose("interrupted while reading")
             raise
         for answer in answers:
-            self._deliver(answer)
+            self._deliver(answer, reader)
 
-    def _deliver(self, answer: Answer) -> None:
+    def _deliver(self, answer: Answer, reader: _Call | None) -> None:
+        """Hand *answer* to the thread that waits for it, be it the *reader* itself."""
         number = answer.response.sequence
         if not number:
             self._on_notice(answer.response)
@@ -388,7 +386,7 @@ class Channel:
                 call.answer = answer
         if call is None:
             self._drop(answer)
-        else:
+        elif call is not reader:
             call.wake()
 
     def _dismiss(self, number: int, call: _Call) -> None:

@@ -25,12 +25,20 @@ class Dress(Generic[C]):
 
     def __init__(self, connection_class: type[C], kwargs: Mapping[str, Any] | None) -> None:
         self.connection_class: Any = lent(connection_class)  # type: ignore[arg-type]
-        self.kwargs = dict(kwargs or {})
+        self.kwargs = kwargs = dict(kwargs or {})
         if foreign := sorted(self.kwargs.keys() - _KWARGS):
             raise TypeError(
                 f"kwargs: {', '.join(foreign)}: the service connects, so only "
                 f"{', '.join(sorted(_KWARGS))} can be chosen here"
             )
+        self._attributes: dict[str, Any] = {}
+        if kwargs:
+            self._attributes["_autocommit"] = bool(kwargs.get("autocommit"))
+            self._attributes["prepare_threshold"] = kwargs.get("prepare_threshold", 5)
+        for name in ("row_factory", "cursor_factory"):
+            if (value := kwargs.get(name)) is not None:
+                self._attributes[name] = value
+        self._context = kwargs.get("context")
 
     def __repr__(self) -> str:
         return f"<Dress {self.connection_class.__name__} {self.kwargs}>"
@@ -38,16 +46,10 @@ class Dress(Generic[C]):
     def wrap(self, pgconn: PGconn) -> C:
         """What ``connect`` would have returned: handlers, prepared statements, all is new."""
         conn: C = self.connection_class(pgconn)
-        kwargs = self.kwargs
-        if not kwargs:
-            return conn
-        conn._autocommit = bool(kwargs.get("autocommit"))
-        if (context := kwargs.get("context")) is not None:
-            conn._adapters = AdaptersMap(context.adapters)
-        for name in ("row_factory", "cursor_factory"):
-            if (value := kwargs.get(name)) is not None:
-                setattr(conn, name, value)
-        conn.prepare_threshold = kwargs.get("prepare_threshold", 5)
+        for name, value in self._attributes.items():
+            setattr(conn, name, value)
+        if self._context is not None:
+            conn._adapters = AdaptersMap(self._context.adapters)
         return conn
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
 from array import array
 from collections import deque
 from typing import NamedTuple
@@ -11,9 +12,11 @@ from typing import NamedTuple
 from tenantpool.v1.lease_pb2 import LeaseRef, ReleaseLeaseRequest
 from tenantpool.v1.session_pb2 import SessionRequest, SessionResponse
 
+_HEAD = struct.Struct("!I")
 _CHUNK = 65536
 _LONGEST = 1 << 20
-_ROOM_FOR_SOCKETS = socket.CMSG_SPACE(16 * array("i").itemsize)
+_DESCRIPTOR_SIZE = array("i").itemsize
+_ROOM_FOR_SOCKETS = socket.CMSG_SPACE(16 * _DESCRIPTOR_SIZE)
 _FLAGS = socket.MSG_DONTWAIT | getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 
 
@@ -27,15 +30,12 @@ class Answer(NamedTuple):
 def pack(request: SessionRequest) -> bytes:
     """The *request* as it goes over a channel."""
     body = request.SerializeToString()
-    return len(body).to_bytes(4, "big") + body
+    return _HEAD.pack(len(body)) + body
 
 
 def carries_socket(response: SessionResponse) -> bool:
     """Whether a socket belongs to the *response*."""
-    kind = response.WhichOneof("response")
-    if kind == "acquired":
-        return bool(response.acquired.lease.HasField("hand_off"))
-    return bool(kind == "handed_over")
+    return response.acquired.lease.HasField("hand_off") or response.HasField("handed_over")
 
 
 def refund(response: SessionResponse) -> SessionRequest | None:
@@ -71,7 +71,7 @@ class Inbox:
         answers: list[Answer] = []
         start, end = 0, len(data)
         while end - start >= 4:
-            length = int.from_bytes(data[start : start + 4], "big")
+            (length,) = _HEAD.unpack_from(data, start)
             if length > _LONGEST:
                 raise ValueError("the service said something that is no message")
             if end - start < 4 + length:
@@ -89,9 +89,7 @@ class Inbox:
     def _keep(self, ancillary: list[tuple[int, int, bytes]]) -> None:
         for level, kind, data in ancillary:
             if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
-                fds = array("i")
-                fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
-                self._fds.extend(fds)
+                self._fds.extend(array("i", data[: len(data) - len(data) % _DESCRIPTOR_SIZE]))
 
     def _answer(self, body: bytes) -> Answer:
         response = SessionResponse.FromString(body)

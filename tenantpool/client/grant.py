@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from psycopg.pq import PipelineStatus, TransactionStatus
 
 from tenantpool.client.dress import AnyConnection, Dress, blind
 from tenantpool.client.husk import Husk
-from tenantpool.v1.lease_pb2 import Lease, LeaseRef, ReleaseLeaseRequest
+from tenantpool.v1.lease_pb2 import Lease
 from tenantpool.v1.session_pb2 import SessionRequest
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ _PIPELINE_OFF = PipelineStatus.OFF
 class Grant:
     """A lease and its connection: of the worker's own libpq object, or in a husk.
 
-    The *leash* is a second descriptor of the connection's socket. Through it the connection can be
-    cut while another thread uses it, without touching what belongs to libpq.
+    The *leash* is a second descriptor of the connection's socket, -1 once it is closed. Through it
+    the connection can be cut while another thread uses it, without touching what belongs to libpq.
     """
 
     __slots__ = (
@@ -59,8 +60,7 @@ class Grant:
         self.conn = conn
         self.pgconn = conn.pgconn
         self.husk = husk
-        # Its family does not matter: it is only cut, watched and closed.
-        self.leash = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=fd)
+        self.leash = fd
         self.is_gateway = husk is None and lease.HasField("gateway")
         self.due = 0.0
         self.ended = ""
@@ -79,13 +79,9 @@ class Grant:
         """Whether nothing has come in since it was parked, not even the end. Does not block."""
         if self.husk is not None:
             return not self.husk.has_unread()
-        try:
-            self.leash.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        return False
+        unread = select.poll()
+        unread.register(self.leash, select.POLLIN)
+        return not unread.poll(0)
 
     def renew(self, dress: Dress[Any]) -> None:
         """Put a fresh object around the same session; whoever has the old one finds it closed."""
@@ -103,8 +99,9 @@ class Grant:
     def cut(self, reason: str) -> None:
         """The lease has ended, for this *reason*: using the connection fails from now on."""
         self.ended = reason
-        with suppress(OSError):
-            self.leash.shutdown(socket.SHUT_RDWR)
+        # The family does not matter to a shutdown.
+        with suppress(OSError), socket.socket(socket.AF_UNIX, fileno=os.dup(self.leash)) as leash:
+            leash.shutdown(socket.SHUT_RDWR)
 
     def part(self, dead: socket.socket | None) -> Husk | None:
         """Take the connection away from libpq; return the husk if it can be used again.
@@ -124,7 +121,7 @@ class Grant:
             if not is_reusable:
                 husk.close()
                 husk = None
-        self.leash.close()
+        self._drop_leash()
         return husk
 
     def disown(self, dead: socket.socket) -> None:
@@ -133,9 +130,20 @@ class Grant:
         if not self.pgconn.status:
             os.dup2(dead.fileno(), self.pgconn.socket, inheritable=False)
         self.shut()
-        self.leash.close()
+        self._drop_leash()
 
     def release(self, *, broken: bool) -> SessionRequest:
         """The request that gives it back."""
-        ref = LeaseRef(lease_id=self.lease_id, fencing_token=self.token)
-        return SessionRequest(release=ReleaseLeaseRequest(lease=ref, broken=broken))
+        request = SessionRequest()
+        release = request.release
+        lease = release.lease
+        lease.lease_id = self.lease_id
+        lease.fencing_token = self.token
+        if broken:
+            release.broken = True
+        return request
+
+    def _drop_leash(self) -> None:
+        if self.leash >= 0:
+            os.close(self.leash)
+            self.leash = -1

@@ -25,16 +25,13 @@ _PARAMETERS = (
     b"client_encoding",
     b"default_transaction_read_only",
     b"in_hot_standby",
-    b"integer_datetimes",
     b"is_superuser",
     b"scram_iterations",
     b"search_path",
-    b"server_encoding",
-    b"server_version",
     b"session_authorization",
     b"standard_conforming_strings",
 )
-"""What a server reports of its session, and libpq remembers."""
+"""What a server reports of its session, as far as it can change, and libpq remembers."""
 
 
 def dead_socket() -> socket.socket:
@@ -78,10 +75,12 @@ class Husk:
         return bool(self._unread.poll(0))
 
     def is_reusable(self) -> bool:
-        """Whether libpq's memory of the session is as it was, with nothing of it left to read."""
+        """Whether libpq's memory of the session is as it was, with nothing of it left to read.
+
+        The connection must be clean.
+        """
         return (
-            self.is_usable()
-            and self.pgconn.notifies() is None
+            self.pgconn.notifies() is None
             and not self.has_unread()
             and self._read_parameters() == self._parameters
         )

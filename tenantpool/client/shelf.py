@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from math import inf
 from time import monotonic
 
@@ -58,6 +58,11 @@ class Shelf:
         with self._lock:
             return len(self._lent), sum(map(len, self._parked.values())), len(self._husks)
 
+    def lent(self) -> list[Grant]:
+        """The leases in use."""
+        with self._lock:
+            return list(self._lent.values())
+
     # -- leases --------------------------------------------------------------------------------
 
     def lend(self, grant: Grant) -> None:
@@ -92,23 +97,25 @@ class Shelf:
         with self._lock:
             if self._lent.pop(grant.lease_id, None) is None:
                 return
-            now = monotonic()
-            if is_parked := is_clean and self._may_park(grant, now):
+            if is_parked := is_clean and self._may_park(grant):
                 grant.shut()
-                grant.due = now + self._linger
+                grant.due = monotonic() + self._linger
                 self._parked.setdefault(grant.tenant, []).append(grant)
+                gone = None
+            else:
+                gone = self._part(grant)
         if is_parked:
             self._alarm(grant.due)
         else:
-            self._return(grant, broken=not is_clean)
+            self._say_returned(grant, gone, broken=not is_clean)
         if self.on_empty is not None and not self._lent:
             self.on_empty()
 
-    def _may_park(self, grant: Grant, now: float) -> bool:
+    def _may_park(self, grant: Grant) -> bool:
         if not self._linger or self.ended or grant.ended or grant.is_wanted or self._is_draining:
             return False
         quiet = self._quiet
-        return not quiet or max(quiet.get("", 0.0), quiet.get(grant.tenant, 0.0)) <= now
+        return not quiet or max(quiet.get("", 0.0), quiet.get(grant.tenant, 0.0)) <= monotonic()
 
     def _pop_parked(self, tenant: str) -> Grant | None:
         grants = self._parked.get(tenant)
@@ -122,10 +129,17 @@ class Shelf:
     def _return(self, grant: Grant, *, broken: bool) -> None:
         """Give a lease back, and keep its husk. Does not block."""
         with self._lock:
-            if self.ended and not grant.ended:
-                grant.cut(self.ended)
-            husk = grant.part(None if self.ended else self._dead)
-            gone = self._cupboard(husk) if husk is not None else grant.husk
+            gone = self._part(grant)
+        self._say_returned(grant, gone, broken=broken)
+
+    def _part(self, grant: Grant) -> Husk | None:
+        """Empty the husk of *grant* and keep it; return one that is not kept any more, or None."""
+        if self.ended and not grant.ended:
+            grant.cut(self.ended)
+        husk = grant.part(None if self.ended else self._dead)
+        return self._cupboard(husk) if husk is not None else grant.husk
+
+    def _say_returned(self, grant: Grant, gone: Husk | None, *, broken: bool) -> None:
         if not grant.ended and (broken or not grant.is_gateway):
             # Otherwise the Terminate that the gateway has got says it, and in the right order.
             self._say(grant.release(broken=broken))
@@ -134,8 +148,10 @@ class Shelf:
 
     def _say(self, request: SessionRequest) -> None:
         """Tell the service; one that is not there any more knows less, and takes all back."""
-        with suppress(ServiceUnavailable):
+        try:
             self._tell(request)
+        except ServiceUnavailable:
+            return
 
     # -- husks ---------------------------------------------------------------------------------
 

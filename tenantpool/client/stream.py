@@ -11,27 +11,19 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from itertools import count
-from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
 import grpc
 import grpc.aio
-from google.rpc.status_pb2 import Status
 
 from tenantpool.client.channel import OnLost, OnNotice
 from tenantpool.client.frames import Answer, refund
-from tenantpool.client.target import TLS, Target
+from tenantpool.client.rpc import OPTIONS, credentials, from_rpc_error, metadata
+from tenantpool.client.target import Target
 from tenantpool.errors import ServiceUnavailable, TenantpoolError
-from tenantpool.status import from_status
 from tenantpool.v1.lease_service_pb2_grpc import LeaseServiceStub
 from tenantpool.v1.session_pb2 import Cancel, SessionRequest, SessionResponse
-
-_OPTIONS = [
-    # A client that begins anew wants a connection of its own, not one that is in its back-off.
-    ("grpc.use_local_subchannel_pool", 1),
-    ("grpc.enable_retries", 0),
-]
 
 
 class AsyncStream:
@@ -47,11 +39,11 @@ class AsyncStream:
         self._unsent: asyncio.Queue[SessionRequest | None] = asyncio.Queue()
         self._loop = asyncio.get_running_loop()
         if target.tls is None:
-            self._channel = grpc.aio.insecure_channel(target.name, _OPTIONS)
+            self._channel = grpc.aio.insecure_channel(target.name, OPTIONS)
         else:
-            self._channel = grpc.aio.secure_channel(target.name, _credentials(target.tls), _OPTIONS)
+            self._channel = grpc.aio.secure_channel(target.name, credentials(target.tls), OPTIONS)
         stub: Any = LeaseServiceStub(self._channel)  # type: ignore[no-untyped-call]
-        self._stream = stub.Session(self._requests(), metadata=_metadata(target))
+        self._stream = stub.Session(self._requests(), metadata=metadata(target))
 
     def __repr__(self) -> str:
         return f"<AsyncStream {self.lost or 'open'}, {len(self._calls)} waiting>"
@@ -93,7 +85,7 @@ class AsyncStream:
                 self._deliver(response)
             self.lose("the service has ended the stream")
         except grpc.RpcError as error:
-            self._error = _from_rpc_error(error)
+            self._error = from_rpc_error(error)
             self.lose(str(self._error))
         except asyncio.CancelledError:
             self.lose("the stream is cancelled")
@@ -156,11 +148,11 @@ class Stream:
         self._lock = threading.Lock()
         self._unsent: SimpleQueue[SessionRequest | None] = SimpleQueue()
         if target.tls is None:
-            self._channel = grpc.insecure_channel(target.name, _OPTIONS)
+            self._channel = grpc.insecure_channel(target.name, OPTIONS)
         else:
-            self._channel = grpc.secure_channel(target.name, _credentials(target.tls), _OPTIONS)
+            self._channel = grpc.secure_channel(target.name, credentials(target.tls), OPTIONS)
         stub: Any = LeaseServiceStub(self._channel)  # type: ignore[no-untyped-call]
-        self._stream = stub.Session(iter(self._unsent.get, None), metadata=_metadata(target))
+        self._stream = stub.Session(iter(self._unsent.get, None), metadata=metadata(target))
 
     def __repr__(self) -> str:
         return f"<Stream {self.lost or 'open'}, {len(self._calls)} waiting>"
@@ -202,7 +194,7 @@ class Stream:
                 self._deliver(response)
             self.lose("the service has ended the stream")
         except grpc.RpcError as error:
-            self._error = _from_rpc_error(error)
+            self._error = from_rpc_error(error)
             self.lose(str(self._error))
         self._channel.close()
 
@@ -233,25 +225,3 @@ class Stream:
     def _tell_if_open(self, request: SessionRequest) -> None:
         with suppress(TenantpoolError):
             self.tell(request)
-
-
-def _metadata(target: Target) -> list[tuple[str, str]]:
-    return [("authorization", f"Bearer {target.token}")] if target.token else []
-
-
-def _credentials(tls: TLS) -> grpc.ChannelCredentials:
-    """Read the files anew for each stream: certificates rotate."""
-    ca, key, cert = (
-        Path(path).read_bytes() if path else None for path in (tls.ca, tls.key, tls.cert)
-    )
-    return grpc.ssl_channel_credentials(ca, key, cert)
-
-
-def _from_rpc_error(error: Any) -> TenantpoolError:
-    """The error that the service ended the stream with, or what gRPC says of the network."""
-    for name, value in error.trailing_metadata() or ():
-        if name == "grpc-status-details-bin":
-            return from_status(Status.FromString(value))
-    code = error.code()
-    number = code.value[0] if code is not None else grpc.StatusCode.UNAVAILABLE.value[0]
-    return from_status(Status(code=number, message=error.details() or "the stream has ended"))

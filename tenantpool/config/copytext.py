@@ -31,7 +31,7 @@ def encode_cell(cell: str | None) -> bytes:
 def decode(line: Line) -> list[str | None]:
     """The cells of a row; what is not UTF-8 in them becomes surrogates, which no name may hold."""
     cells = line.decode("utf-8", "surrogateescape").split("\t")
-    return [None if cell == _NULL else _plain(cell) for cell in cells]
+    return [cell if "\\" not in cell else None if cell == _NULL else _plain(cell) for cell in cells]
 
 
 def id_of(line: Line) -> bytes:

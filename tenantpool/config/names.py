@@ -25,8 +25,11 @@ Source = tuple[Mapping[str, Any], Callable[[Loc], str]]
 PREFIX = "TENANTPOOL_"
 DELIMITER = "__"
 
-_RESERVED = {"config", "secrets_dir", "target", "token"}
-"""Names with the prefix that are no settings: where settings are, and what the client is told."""
+_RESERVED = {"config", "secrets_dir", "target", "token", "pure_python"}
+"""Names with the prefix that are no settings.
+
+Where settings are, what the client is told, and whether the gateway may use what is compiled.
+"""
 
 _KUBERNETES = re.compile(
     r"(\w+_)?(service_host|service_port(_\w+)?|port_\d+_(tcp|udp|sctp)(_\w+)?)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from tenantpool.config.checks import check_capacity, promised
@@ -84,7 +85,7 @@ class Roster:
     def check_capacity(self, name: str, capacity: int) -> None:
         """ConfigError if the database *name* has promised more than *capacity* connections.
 
-        Other than :meth:`Settings.check_capacity` it counts the tenants of the catalog, too.
+        Other than :meth:`Settings.check_capacity` it counts the catalog and the overrides, too.
         """
         for problem in check_capacity(name, capacity, self._promised(name)):
             raise ConfigError(".".join(problem.loc), problem.text, problem.fix)
@@ -111,4 +112,17 @@ class Roster:
             found = settings.tiers.get(tier or settings.default_tier)
             if found is not None and here == database:
                 total += found.guarantee * times
-        return total
+        return total + sum(self._promised_by_override(name, database) for name in self._overridden)
+
+    @property
+    def _overridden(self) -> Iterable[str]:
+        return (name for name in self.overrides.tenants if self.overrides.tier(name) is not None)
+
+    def _promised_by_override(self, name: str, database: str) -> int:
+        """How much larger an override makes the guarantee of the tenant *name* there."""
+        try:
+            spec, before = self.tenant(name), self.with_overrides(Overrides.NONE).tenant(name)
+        except UnknownTenant:
+            return 0
+        here = spec.pool.database == database
+        return spec.limits.guarantee - before.limits.guarantee if here else 0

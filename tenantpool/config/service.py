@@ -189,10 +189,10 @@ class Service(Section):
     http_listen: Annotated[list[Host] | None, RESTART] = Field(
         None, description="Hosts to listen at with HTTP; null: as listen."
     )
-    metrics_open: Annotated[bool, RESTART] = Field(
+    metrics_open: bool = Field(
         False, description="Whether anybody who reaches the HTTP port may read the metrics."
     )
-    metrics_tenants: Annotated[TenantsShown, RESTART] = Field(
+    metrics_tenants: TenantsShown = Field(
         20,
         description="How many tenants the metrics name, the busiest first; all: every one that "
         "is in use.",

@@ -16,6 +16,7 @@ from tenantpool.config.conninfo import join_conninfo
 from tenantpool.config.digest import digest_of
 from tenantpool.config.explain import explain, raise_all
 from tenantpool.config.fields import Key, Seconds, SecondsOrZero
+from tenantpool.config.insight import Insight
 from tenantpool.config.layers import Layers, read_layers
 from tenantpool.config.models import DEFAULT_TIERS, Database, Tier
 from tenantpool.config.resolve import Resolver, database_of
@@ -74,6 +75,9 @@ class Settings(BaseSettings):
     alerts: Annotated[Alerts, BeforeValidator(no_null)] = Field(
         default_factory=Alerts,
         description="What the service (tenantpool serve) looks for, and whom it tells.",
+    )
+    insight: Annotated[Insight, BeforeValidator(no_null)] = Field(
+        default_factory=Insight, description="Looks for slow and repeated statements."
     )
     sweep_interval: Seconds = Field(
         1.0,

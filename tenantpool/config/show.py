@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from pydantic_core import to_jsonable_python
 
+from tenantpool.config.catalog import Catalog
 from tenantpool.config.conninfo import HIDDEN, hide_conninfo
 from tenantpool.config.models import Database
 from tenantpool.config.service import IdentityRule, Service
@@ -27,6 +28,8 @@ def effective_yaml(settings: Settings, most_tenants: int | None = None) -> str:
     tenants = islice(settings.tenants.items(), most_tenants)
     sections["tenants"] = {name: _written(tenant) for name, tenant in tenants}
     sections["service"] = _service(settings.service)
+    if settings.catalog is not None:
+        sections["catalog"] = _plain(settings.catalog)
     shown: str = yaml.safe_dump(
         to_jsonable_python(sections), sort_keys=False, allow_unicode=True, width=100
     )
@@ -55,7 +58,7 @@ def _identity(rule: IdentityRule) -> dict[str, Any]:
     return values | {"token": token, "tokens": [HIDDEN for _ in rule.tokens]}
 
 
-def _plain(section: Database | Tenant) -> dict[str, Any]:
+def _plain(section: Database | Tenant | Catalog) -> dict[str, Any]:
     """Values that YAML knows, with a set password as ``***``."""
     values: dict[str, Any] = to_jsonable_python(section)
     return values | {"password": HIDDEN if section.password else None}

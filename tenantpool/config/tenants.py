@@ -140,9 +140,15 @@ class Template:
 
         Raises ValueError if PostgreSQL could not keep a name that comes out, or reserves it.
         """
+        return self._made(name, self.tier, self.database)
+
+    def _made(
+        self, name: str, tier: str | None, database: str | None, *, suspended: bool = False
+    ) -> Tenant:
         return Tenant(
-            tier=self.tier,
-            database=self.database,
+            tier=tier,
+            database=database,
+            suspended=suspended,
             dbname=_identifier(self.dbname, name),
             user=self.user and _identifier(self.user, name),
             role=self.role and _identifier(self.role, name),
@@ -156,12 +162,12 @@ class Template:
         Raises ValueError as above.
         """
         database = tenant.database or self.database
-        if tenant.placed:
-            dbname = tenant.dbname or _identifier(self.dbname, name)
-            return replace(tenant, database=database, dbname=dbname)
-        return replace(
-            self.tenant(name), tier=tenant.tier, database=database, suspended=tenant.suspended
-        )
+        if not tenant.placed:
+            return self._made(name, tenant.tier, database, suspended=tenant.suspended)
+        dbname = tenant.dbname or _identifier(self.dbname, name)
+        if (tenant.database, tenant.dbname) == (database, dbname):
+            return tenant  # a new one would be checked again, 100,000 times
+        return replace(tenant, database=database, dbname=dbname)
 
     def tells_apart(self) -> bool:
         """Whether two tenants differ in anything but their name."""

@@ -9,11 +9,10 @@ from typing import Any
 
 import yaml
 
+from tenantpool.config.yamlreader import Reader
 from tenantpool.errors import ConfigError
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is ten times as fast
-
-_TEXT = "tag:yaml.org,2002:str"
 
 
 class YamlFile:
@@ -58,47 +57,11 @@ class YamlFile:
     def _parse(self) -> dict[str, Any]:
         loader = _Loader(self._text)
         try:
-            node = loader.get_single_node()
-            if node is None:
-                raise ConfigError(self.path, "the file is empty", "databases: is needed at least")
-            if not isinstance(node, yaml.MappingNode):
-                raise ConfigError(f"{self.path}:1", "is not a mapping", "write databases: first")
-            return self._mapping(node, loader, {})
+            return Reader(self.path, loader).document()
+        except RecursionError:
+            raise ConfigError(self.path, "is nested too deeply") from None
         finally:
             loader.dispose()
-
-    def _mapping(
-        self, node: yaml.MappingNode, loader: Any, built: dict[int, dict[str, Any]]
-    ) -> dict[str, Any]:
-        """What *node* says, with keys that are text: a tenant may be called ``no`` or ``42``.
-
-        yaml's own construction would let keys stand twice, and make numbers and switches of them.
-        *built* are the mappings made so far, as an alias stands for the same one.
-        """
-        if id(node) in built:
-            return built[id(node)]
-        values = built[id(node)] = {}
-        self._check_keys(node)
-        loader.flatten_mapping(node)  # merge keys: <<
-        for key, value in node.value:
-            if isinstance(value, yaml.MappingNode):
-                values[key.value] = self._mapping(value, loader, built)
-            elif value.tag == _TEXT:
-                values[key.value] = value.value
-            else:
-                values[key.value] = loader.construct_object(value, deep=True)
-        return values
-
-    def _check_keys(self, node: yaml.MappingNode) -> None:
-        lines: dict[str, int] = {}
-        for key, _ in node.value:
-            line = key.start_mark.line + 1
-            if not isinstance(key, yaml.ScalarNode):
-                raise ConfigError(f"{self.path}:{line}", "a key must be a name")
-            if key.value in lines:
-                text = f"{key.value} stands on line {lines[key.value]} already"
-                raise ConfigError(f"{self.path}:{line}", text)
-            lines[key.value] = line
 
     def _syntax_error(self, error: yaml.YAMLError) -> ConfigError:
         mark = getattr(error, "problem_mark", None)

@@ -112,17 +112,12 @@ class Books:
         tenant = self.tenants.get(name)
         if tenant is None:
             pool = self._pool(now, key, pool_name or name, limits)
-            tenant = self.tenants[name] = Tenant(
-                name, pool, limits, session, now, self.tally(limits.tier)
-            )
+            tally = self.tally(limits.tier)
+            tenant = self.tenants[name] = Tenant(name, pool, limits, session, now, tally)
             if self.closing:
                 tenant.reckon(closing=True)
             pool.attach(tenant)
         return tenant
-
-    def tally(self, tier: str) -> Tally:
-        """The sums of *tier* here."""
-        return self.tallies.setdefault(tier, Tally())
 
     def _pool(self, now: float, key: Hashable, name: str, limits: TenantLimits) -> Pool:
         """The pool of that *key*, brought into being if need be."""
@@ -132,6 +127,10 @@ class Books:
             breaker.adopt(limits.breaker)
             pool = self.pools[key] = Pool(key, name, breaker, now)
         return pool
+
+    def tally(self, tier: str) -> Tally:
+        """The sums of *tier* here."""
+        return self.tallies.setdefault(tier, Tally())
 
     def _forget(self, now: float, pool: Pool, tenants: list[Tenant]) -> None:
         """Drop idle *tenants* of *pool*, and the pool once that is empty."""
@@ -242,7 +241,7 @@ class Books:
         tenant.counters.leases += 1
         tenant.tally.leases += 1
         if tenant.watched and tenant.in_use + tenant.abroad > tenant.limits.ceiling:
-            tenant.counters.would_refuse[Reason.TENANT_LIMIT] += 1
+            tenant.would_refuse(Reason.TENANT_LIMIT)
 
     def _end_lease(self, now: float, request: Request, state: str) -> Slot:
         """The lease of *request* ends in *state*. Return its slot, which is nobody's now."""
@@ -273,7 +272,7 @@ class Books:
         """A lease of a tenant that is watched ended after *held* seconds."""
         limits = tenant.limits
         if limits.max_lease != limits.enforced_max_lease and held > (limits.max_lease or 0.0):
-            tenant.counters.would_refuse[MAX_LEASE] += 1
+            tenant.would_refuse(MAX_LEASE)
         if tenant.departed:
             self._actions.append(Departed(tenant))
 

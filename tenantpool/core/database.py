@@ -161,10 +161,10 @@ class Database(Moves):
         *final*: trying again will not help (no such database, wrong password).
         """
         pool = slot.pool
+        self.connect_failures += 1
         if slot.heir is not None:
             slot.heir.counters.connect_failures += 1
         self._connected(slot)
-        self.connect_failures += 1
         self._close(slot)
         self._renewing[pool] = None
         if everywhere:
@@ -242,7 +242,7 @@ class Database(Moves):
         if tenant.bucket is not None and (retry_after := tenant.bucket.take(now)):
             if RATE not in tenant.limits.trial:
                 return explain.rate_limited(self, tenant, retry_after)
-            tenant.counters.would_refuse[Reason.RATE_LIMIT] += 1
+            tenant.would_refuse(Reason.RATE_LIMIT)
         return None
 
     def _report_leak(self, now: float, request: Request) -> None:

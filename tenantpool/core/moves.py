@@ -125,7 +125,6 @@ class Moves(Operations):
         if warm:
             self._want_warm(pool)
         self._make_up(now, tenant)
-        self._give_up(now, pool)
 
     def _send_on(self, request: Request) -> Actions:
         """*request* is for a tenant that has left."""

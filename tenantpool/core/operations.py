@@ -87,8 +87,8 @@ class Operations(Shrinks):
         tenant = self._living(tenant)
         before = tenant.ceiling
         self._set_session(tenant, session)
-        tenant.tally = self.tally(limits.tier)
         tenant.take_limits(now, limits, closing=self.closing)
+        tenant.tally = self.tally(limits.tier)
         if tenant.forgotten:
             return ()  # these are the limits that it will be remembered by
         tenant.pool.update(tenant)

@@ -61,5 +61,11 @@ class Request:
     def answer(self) -> None:
         """It was granted, refused or revoked; the shell's to fill in. Must not block."""
 
+    def recall(self, deadline: float, why: str) -> None:
+        """It is wanted back by then (seconds, as ``now``); the shell's to fill in, as above."""
+
+    def elsewhere(self) -> None:
+        """It is to be asked for where its tenant is now; the shell's to fill in, as above."""
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.tenant.name} {self.state}>"

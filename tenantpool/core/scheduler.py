@@ -94,6 +94,8 @@ class Scheduler(Books):
                 break
             self._serve(now, slot, tenant)
         self._dispatch(now)
+        if not tenant.pool.slots:
+            self._give_up(now, tenant.pool)
 
     def _has_to_go(self, now: float, slot: Slot) -> bool:
         """Whether a connection that is there to be lent must be closed instead."""
@@ -125,7 +127,7 @@ class Scheduler(Books):
         if len(tenant.queue) < limits.max_waiting:
             return False
         if MAX_WAITING in limits.trial:
-            tenant.counters.would_refuse[Reason.QUEUE_FULL] += 1
+            tenant.would_refuse(Reason.QUEUE_FULL)
             return False
         return True
 

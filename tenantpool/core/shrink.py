@@ -138,7 +138,8 @@ class Shrinks(Scheduler):
         if shrink.tenant is not None:
             fields["tenant"] = shrink.tenant.name
         if shrink.due < inf:
-            fields["within"] = max(r.tenant.limits.shrink_grace for r in leases)
+            deadlines = [shrink.leases[r] for r in shrink.outstanding]
+            fields["within"] = round(max(when for when in deadlines if when < inf) - now, 3)
             self._actions.append(WakeAt(shrink.due))
         self._actions.append(Notice("shrinking", fields))
 

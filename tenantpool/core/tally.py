@@ -49,8 +49,8 @@ class Tally:
         self.leaks = 0
         self.revoked = 0
         self.refused: Counter[Reason] = Counter()
-        self.would_refuse: Counter[Reason] = Counter()
-        """Refusals that a limit on trial would have made."""
+        self.would_refuse: Counter[str] = Counter()
+        """What limits on trial would have done, by the reason that a refusal would have had."""
         self.waits = Histogram()
         """Of those who had to wait."""
         self.holds = Histogram()

@@ -76,9 +76,9 @@ class Tenant:
         """Slot time per weight that it has had while somebody waited, in seconds."""
         self.queue: Ranking[Request] = Ranking()
         self.counters = Counters()
+        self.usage = Usage()
         self.tally = tally or Tally()
         """The sums of its tier, which it adds to."""
-        self.usage = Usage()
         self.mean_hold = 0.0
         self.last_used = now
         self.abroad = 0
@@ -126,6 +126,11 @@ class Tenant:
         """Whether a request must pass a check of its own before it may have an idle connection."""
         self.watched = self.departed or self.shrink is not None or bool(limits.trial)
         """Whether its leases are looked at one by one as they begin and end."""
+
+    def would_refuse(self, reason: str) -> None:
+        """Count what a limit on trial would have done."""
+        self.counters.would_refuse[reason] += 1
+        self.tally.would_refuse[reason] += 1
 
     def take_over(self, former: Tenant) -> None:
         """Go on with the counts of *former*, which it was on another database.

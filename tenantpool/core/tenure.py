@@ -138,9 +138,11 @@ class Tenures:
         attendance.ends_at = max(attendance.ends_at, now + attendance.ttl)
         return True
 
-    def leave(self, attendance: Attendance) -> list[Action]:
-        """The session says goodbye: everything it still has is cut."""
-        return self._lapse(attendance, "its session said goodbye")
+    def leave(
+        self, attendance: Attendance, reason: str = "its session said goodbye"
+    ) -> list[Action]:
+        """The session ends now, for this *reason*: everything it still has is cut."""
+        return self._lapse(attendance, reason)
 
     # -- leases --------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ from .wire import Wire
 
 if TYPE_CHECKING:
     from .listener import Gateway
+    from .splice import Spliced
 
 _FAREWELL: Final = 5.0
 """Seconds that a client has to take what was sent to it before its connection was closed."""
@@ -76,7 +77,7 @@ class Client:
         self._is_lost = False
         self._stays = False  # whatever the client does
         self._wire: Wire | None = Wire(self._begin, self._lost)
-        self._relay: Relay | None = None
+        self._relay: Relay | Spliced | None = None
         self._line: Line | None = None
         self._task: asyncio.Task[None] | None = None
         self._farewell: asyncio.TimerHandle | None = None
@@ -104,10 +105,9 @@ class Client:
 
     def relinquish(self) -> bool:
         relay = self._relay
-        if relay is None or self._line is None or not relay.is_quiet:
+        if relay is None or self._line is None or not relay.part_if_quiet():
             return False
         self._line = None
-        relay.part()
         self._transport.abort()
         return True
 
@@ -179,19 +179,17 @@ class Client:
         if self._is_cut:
             return
         self._line = line
-        relay = Relay(self._transport, self._hang_up, self._lost)
         try:
+            relay = self._gateway.relays.relay(self._transport, self._hang_up, self._lost)
             await relay.join(line.backend)
+            if self._line is None:  # it was cut meanwhile
+                relay.part()
+                return
+            self._relay, self._wire = relay, None
+            relay.begin(welcome(line.parameters, line.cancel_key), wire.take_rest())
         except BaseException:
             self._hang_up(clean=True)  # nobody has spoken to the backend
             raise
-        if self._line is None:  # it was cut meanwhile
-            relay.part()
-            return
-        self._relay, self._wire = relay, None
-        self._transport.write(welcome(line.parameters, line.cancel_key))
-        if ahead := wire.take_rest():
-            relay.data_received(ahead)
 
     # -- the end -------------------------------------------------------------------------------
 

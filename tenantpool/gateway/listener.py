@@ -9,6 +9,7 @@ import ssl
 import stat
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,7 @@ from tenantpool.errors import ConfigError
 
 from .client import Client, Rules
 from .exchange import Exchange
+from .relays import Relays
 
 _BACKLOG: Final = 1024
 _PLACE: Final = "service.gateway_port"
@@ -42,6 +44,7 @@ class Gateway:
         startup_timeout: float = 10.0,
         max_startups: int = 1000,
     ) -> None:
+        self.relays = Relays()
         self._exchange = exchange
         self._rules = Rules(tls, require_tls, admits, startup_timeout, max_startups)
         self._servers: list[asyncio.Server] = []
@@ -54,7 +57,13 @@ class Gateway:
     def __repr__(self) -> str:
         state = "closed" if self._is_closed else f"{len(self._servers)} sockets"
         counts = f"{len(self._clients)} clients, {len(self._starting)} of them starting"
-        return f"<{type(self).__name__} {state}, {counts}>"
+        return f"<{type(self).__name__} {state}, {counts}, {self.relays!r}>"
+
+    def adopt(self, *, startup_timeout: float, max_startups: int) -> None:
+        """Let these hold for clients that come from now on. Does not block."""
+        self._rules = replace(
+            self._rules, startup_timeout=startup_timeout, max_startups=max_startups
+        )
 
     async def listen_tcp(self, host: str, port: int) -> int:
         """Listen at *host*, which may be a name; return the port, which is free if *port* is 0.
@@ -72,6 +81,7 @@ class Gateway:
                 _PLACE, f"cannot listen at {host}, port {port}: {error.strerror}", "take another"
             ) from None
         self._servers.append(server)
+        self.relays.start()
         return int(server.sockets[0].getsockname()[1])
 
     async def listen_unix(self, folder: Path, port: int) -> int:
@@ -94,6 +104,7 @@ class Gateway:
             raise
         self._paths.append((path, path.stat().st_ino))
         self._servers.append(server)
+        self.relays.start()
         return port
 
     async def close(self) -> None:
@@ -114,6 +125,7 @@ class Gateway:
             await server.wait_closed()
         self._servers.clear()
         self._paths.clear()
+        self.relays.close()
 
     def _welcome(self, *, is_local: bool) -> asyncio.Protocol:
         return Client(self, self._exchange, self._rules, is_local=is_local).protocol

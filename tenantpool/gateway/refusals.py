@@ -22,6 +22,7 @@ _INTERNAL = "XX000"
 _SQLSTATES: tuple[tuple[type[errors.TenantpoolError], str], ...] = (
     (errors.UnknownTenant, _NO_SUCH_DATABASE),
     (errors.Draining, _NOT_NOW),
+    (errors.TenantSuspended, _NOT_AUTHORIZED),
     (errors.BreakerOpen, _NOT_NOW),
     (errors.ConnectFailed, _NOT_NOW),
     (errors.ConnectTimeout, _NOT_NOW),

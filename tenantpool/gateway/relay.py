@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from .framing import Framing
 from .protocol import ProtocolViolation
 from .refusals import explain
 
+if TYPE_CHECKING:
+    from ._splice import Framing as NativeFraming
+
 
 class Relay(asyncio.Protocol):
-    """Joins *client* to a backend, once ``join`` was called. It is the client's protocol then.
+    """Joins *client* to a backend, once ``begin`` was called. It is the client's protocol then.
 
     *on_end(clean)* is called once, when either side has gone; *on_lost()* when the client's
     connection is closed. A side that is slower than the other stops it: what waits for it is
@@ -22,20 +26,20 @@ class Relay(asyncio.Protocol):
     a message that arrives in one piece, as most do, costs one look at its header.
     """
 
-    __slots__ = ("_backend", "_client", "_framing", "_on_end", "_on_lost", "_write", "is_touched")
+    __slots__ = ("_backend", "_client", "_framing", "_is_touched", "_on_end", "_on_lost", "_write")
 
     def __init__(
         self,
         client: asyncio.Transport,
         on_end: Callable[[bool], None],
         on_lost: Callable[[], None],
+        framing: Framing | NativeFraming,
     ) -> None:
-        self.is_touched = False
-        """Whether the client has sent anything."""
+        self._is_touched = False
         self._client = client
         self._backend: asyncio.Transport | None = None
         self._write: Callable[[bytes], None]
-        self._framing = Framing()
+        self._framing = framing
         self._on_end = on_end
         self._on_lost = on_lost
 
@@ -44,7 +48,7 @@ class Relay(asyncio.Protocol):
         return f"<{type(self).__name__} {state}>"
 
     async def join(self, backend: socket.socket) -> None:
-        """Begin, with a duplicate of the backend's socket. Blocks for a turn of the event loop.
+        """Take a duplicate of the backend's socket. Blocks for a turn of the event loop.
 
         If it raises OSError or is cancelled, the client and the backend are as they were.
         """
@@ -59,21 +63,21 @@ class Relay(asyncio.Protocol):
             raise
         self._backend = transport
         self._write = self._backend.write
+
+    def begin(self, greeting: bytes, ahead: bytes) -> None:
+        """Relay from now on; no await may be between ``join`` and this. Raises OSError.
+
+        The client gets *greeting* first; *ahead* is what it has sent so far.
+        """
         self._client.set_protocol(self)
+        self._client.write(greeting)
+        if ahead:
+            self.data_received(ahead)
 
     @property
     def can_interject(self) -> bool:
         """Whether a message of ours would be between the backend's."""
         return self._framing.answers_whole
-
-    @property
-    def is_quiet(self) -> bool:
-        """Whether the client has sent nothing, and has got all that the backend sent."""
-        return (
-            not self.is_touched
-            and self._framing.is_clean
-            and not self._client.get_write_buffer_size()
-        )
 
     def part(self) -> bool:
         """Let go of the backend; the client is left as it is. Again does nothing.
@@ -87,12 +91,21 @@ class Relay(asyncio.Protocol):
         self._backend = None
         return clean
 
+    def part_if_quiet(self) -> bool:
+        """Part if the client has sent nothing, and has got everything; return whether it was so."""
+        is_quiet = (
+            not self._is_touched
+            and self._framing.is_clean
+            and not self._client.get_write_buffer_size()
+        )
+        return is_quiet and self.part()
+
     # -- what asyncio calls, for the client's end ----------------------------------------------
 
     def data_received(self, data: bytes) -> None:
         if self._backend is None:
             return
-        self.is_touched = True
+        self._is_touched = True
         try:
             data = self._framing.requests(data)
         except ProtocolViolation as error:
@@ -142,7 +155,10 @@ class _BackendEnd(asyncio.Protocol):
     __slots__ = ("_answers", "_client", "_on_gone", "_write")
 
     def __init__(
-        self, client: asyncio.Transport, framing: Framing, on_gone: Callable[[], None]
+        self,
+        client: asyncio.Transport,
+        framing: Framing | NativeFraming,
+        on_gone: Callable[[], None],
     ) -> None:
         self._client = client
         self._write = client.write

@@ -71,7 +71,9 @@ class Live:
 
         async def make() -> str:
             values = await view.make(self._look, visitor, query, view.of)
-            return render.main(view.template, values | {"visitor": visitor, "query_of": query})
+            return await render.main(
+                view.template, values | {"visitor": visitor, "query_of": query}
+            )
 
         rights = (visitor.may_administer, visitor.may_read_statements)
         key = (view.template, view.of, tuple(sorted(query.items())), rights)

@@ -16,10 +16,12 @@ from prometheus_client.utils import floatToGoString
 
 from tenantpool import __version__
 from tenantpool.core.breaker import CLOSED, HALF_OPEN, OPEN
+from tenantpool.core.counters import MAX_LEASE
 from tenantpool.core.database import Database
 from tenantpool.core.tally import BOUNDS, Histogram, Tally
 from tenantpool.errors import Reason
 from tenantpool.manager.stats import DatabaseStats
+from tenantpool.service.reload import APPLIED, REFUSED, UNCHANGED
 from tenantpool.service.view import delivery_name
 
 from .catalogue import METRICS
@@ -37,7 +39,7 @@ _REASONS = (
     *(Reason.BREAKER_OPEN, Reason.CONNECT_FAILED, Reason.CONNECT_TIMEOUT, Reason.DRAINING),
 )
 """Their counters are there before the first refusal, so that a rate sees it."""
-_ON_TRIAL = (Reason.TENANT_LIMIT, Reason.QUEUE_FULL, Reason.RATE_LIMIT)
+_ON_TRIAL = (Reason.TENANT_LIMIT, Reason.QUEUE_FULL, Reason.RATE_LIMIT, MAX_LEASE)
 _LONG = 1000
 """A metric with more samples is written by another thread."""
 _BUCKETS = [*map(floatToGoString, BOUNDS), "+Inf"]
@@ -100,10 +102,12 @@ class Exporter:
         return active.items()
 
     def _reloads(self) -> Iterator[Family]:
-        reloads = self._source.reloads
-        results = [(["success"], reloads.successes), (["failure"], reloads.failures)]
+        reloader = self._source.reloader
+        counts, latest = reloader.counts, reloader.latest
+        worked = counts[APPLIED] + counts[UNCHANGED]
+        results = [(["success"], worked), (["failure"], counts[REFUSED])]
         yield _counter("tenantpool_config_reloads_total", results)
-        last_worked = bool(reloads.last) and reloads.last[0].worked
+        last_worked = latest is None or latest.worked
         yield _gauge("tenantpool_config_last_reload_success", [((), last_worked)])
 
     def _calls(self) -> Iterator[Family]:

@@ -8,7 +8,7 @@ from tenantpool.manager._async.manager import AsyncManager
 from tenantpool.service.desk import Desk
 from tenantpool.service.identity import Guard
 from tenantpool.service.meter import Meter
-from tenantpool.service.reloads import Reloads
+from tenantpool.service.reload import Reloader
 
 from .alerts.watch import Alerts
 
@@ -21,5 +21,5 @@ class Source:
     desk: Desk
     guard: Guard
     meter: Meter
-    reloads: Reloads
+    reloader: Reloader
     alerts: Alerts

@@ -127,10 +127,12 @@ async def _tenants(look: Look, visitor: Visitor, query: Query, of: str) -> Value
         _whole(query.get("page", "")),
     )
     found = await find(look, wanted)
+    rows = [_tenant_row(look, name) for name in found.names]
+    await asyncio.sleep(0)
     return {
         "wanted": wanted,
         "found": found,
-        "rows": [_tenant_row(look, name) for name in found.names],
+        "rows": rows,
         "cells": reading.busiest(_CELLS),
         "busy": sum(reading.busy.values()),
         "orders": ["name", *ORDERS],
@@ -207,7 +209,7 @@ async def _configuration(look: Look, visitor: Visitor, query: Query, of: str) ->
     return {
         "yaml": await asyncio.to_thread(effective_yaml, settings, _MOST_TENANTS),
         "hidden": max(0, len(settings.tenants) - _MOST_TENANTS),
-        "reloads": list(look.source.reloads.last),
+        "reloads": list(look.source.reloader.recent),
     }
 
 

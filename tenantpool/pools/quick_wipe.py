@@ -9,14 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import socket
 import struct
 from collections.abc import Callable
+from time import monotonic
 
 _HEAD = struct.Struct("!cI")
 _CHUNK = 65536
 _LONGEST = 1 << 20
 """Bytes; an answer that is longer is not ours."""
+
+_AT_ONCE = 64
+"""Answers that are looked at before the event loop goes on with something else."""
 
 _ASIDE = {b"S", b"N", b"A"}
 """ParameterStatus, NoticeResponse, NotificationResponse: may come at any time."""
@@ -34,93 +39,135 @@ def _around(kind: bytes, before: bytes, after: bytes = b"") -> tuple[bytes, byte
     return _HEAD.pack(kind, len(before) + _NONCE + len(after) + 4) + before, after
 
 
-_READY = _message(b"Z", b"I")
-_COLUMN = b"?column?\0" + struct.pack("!IHIhiH", 0, 0, 25, -1, -1, 0)
+# Parse, Bind and Execute of two statements and one Sync: PostgreSQL answers with one packet, where
+# two Queries would be answered by two. DISCARD ALL comes first, as it must in a pipeline.
+_RUN = _message(b"B", bytes(8)) + _message(b"E", bytes(5))
+_ASK, _ASKED = _around(b"P", b"\0SELECT '", b"'\0\0\0")
+_QUESTION = _message(b"P", b"\0DISCARD ALL\0\0\0") + _RUN + _ASK
+_ASKED += _RUN + _message(b"S", b"")
 
-_ASK, _ASKED = _around(b"Q", b"SELECT '", b"'\0")
-_QUESTION = _message(b"Q", b"DISCARD ALL\0") + _ASK
-
+_HAS_RUN = _message(b"1", b"") + _message(b"2", b"")
 _ROW, _ = _around(b"D", struct.pack("!HI", 1, _NONCE))
-_ANSWER = (
-    _message(b"C", b"DISCARD ALL\0")
-    + _READY
-    + _message(b"T", struct.pack("!H", 1) + _COLUMN)
-    + _ROW
-)
-_ANSWERED = _message(b"C", b"SELECT 1\0") + _READY
+_ANSWER = _HAS_RUN + _message(b"C", b"DISCARD ALL\0") + _HAS_RUN + _ROW
+_ANSWERED = _message(b"C", b"SELECT 1\0") + _message(b"Z", b"I")
+
+Done = Callable[[str], None]
+"""Called once: with "", or with why the connection must not be used any more."""
 
 
-class QuickWipe(asyncio.Future[None]):
+class Wiper:
     """Leaves nothing of a session but what its connection was opened with, and proves it.
 
-    *done* is called once: with "", or with why the connection must not be used any more. The
-    future ends then, too. What is asked last is a number made for it, and the whole answer must
-    be the answer to that: what a former holder had under way would come before it.
+    What is asked last is a number made for it, and the whole answer must be the answer to that:
+    what a former holder had under way would come before it.
+
+    A wipe takes at most *timeout* seconds. All that are under way share one descriptor in the
+    event loop, since it is much dearer to let that watch each of them.
     """
 
-    def __init__(
-        self, sock: socket.socket, delay: float, timeout: float, done: Callable[[str], None]
-    ) -> None:
-        """Begin in *delay* seconds, and take at most *timeout* seconds. Does not block.
-
-        *sock* must not block either, and is only used until the end.
-        """
-        loop = asyncio.get_running_loop()
-        super().__init__(loop=loop)
-        self._socket = sock
+    def __init__(self, timeout: float) -> None:
+        """Belongs to the event loop that runs. To be closed."""
         self._timeout = timeout
-        self._done = done
-        self._received = b""
-        self._expected = b""
-        if delay:
-            self._timer = loop.call_later(delay, self._ask)
-        else:
-            self._ask()
+        self._loop = asyncio.get_running_loop()
+        self._asked: dict[int, _Wipe] = {}
+        self._check: asyncio.TimerHandle | None = None
+        self._emptied: asyncio.Event | None = None
+        self._answers = select.epoll()
+        self._loop.add_reader(self._answers.fileno(), self._read)
 
-    def _ask(self) -> None:
-        loop = self.get_loop()
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {len(self._asked)} under way>"
+
+    def wipe(self, sock: socket.socket, done: Done) -> None:
+        """Wipe the session on *sock*, which must not block, and tell *done*. Does not block.
+
+        Until then the socket must stay open, and nobody else may use it.
+        """
         nonce = os.urandom(_NONCE // 2).hex().encode()
-        self._expected = _ANSWER + nonce + _ANSWERED
-        self._timer = loop.call_later(self._timeout, self._end, "no answer in time")
-        loop.add_reader(self._socket, self._readable)
         question = _QUESTION + nonce + _ASKED
         try:
-            if self._socket.send(question) != len(question):
-                self._end("the question could not be sent")
+            if sock.send(question) != len(question):
+                done("the question could not be sent")
+                return
         except OSError as error:
-            self._end(str(error))
+            done(str(error))
+            return
+        wipe = _Wipe(sock, _ANSWER + nonce + _ANSWERED, done, monotonic() + self._timeout)
+        self._asked[wipe.fd] = wipe
+        self._answers.register(wipe.fd, select.EPOLLIN)
+        if self._check is None:
+            self._check = self._loop.call_later(self._timeout, self._end_late)
 
-    def _readable(self) -> None:
+    async def close(self) -> None:
+        """Wait until no wipe is under way. None may begin any more."""
+        if self._asked:
+            self._emptied = asyncio.Event()
+            await self._emptied.wait()
+        if self._check is not None:
+            self._check.cancel()
+        self._loop.remove_reader(self._answers.fileno())
+        self._answers.close()
+
+    def _read(self) -> None:
+        for fd, _ in self._answers.poll(0, _AT_ONCE):
+            wipe = self._asked[fd]
+            problem = wipe.read()
+            if problem is not None:
+                self._end(wipe, problem)
+
+    def _end(self, wipe: _Wipe, problem: str) -> None:
+        self._answers.unregister(wipe.fd)
+        del self._asked[wipe.fd]
+        wipe.done(problem)
+        if self._emptied is not None and not self._asked:
+            self._emptied.set()
+
+    def _end_late(self) -> None:
+        """End those whose time is over, the first of which is always the oldest."""
+        now = monotonic()
+        while self._asked:
+            wipe = next(iter(self._asked.values()))
+            if wipe.deadline > now:
+                self._check = self._loop.call_later(wipe.deadline - now, self._end_late)
+                return
+            self._end(wipe, "no answer in time")
+        self._check = None
+
+
+class _Wipe:
+    """One that has begun: what was received of the answer that is expected."""
+
+    __slots__ = ("deadline", "done", "expected", "fd", "received", "sock")
+
+    def __init__(self, sock: socket.socket, expected: bytes, done: Done, deadline: float) -> None:
+        self.sock = sock
+        self.fd = sock.fileno()
+        self.expected = expected
+        self.received = b""
+        self.done = done
+        self.deadline = deadline
+
+    def read(self) -> str | None:
+        """What came in now: None if it is not the end yet, "" if all is well, or the problem."""
         try:
-            chunk = self._socket.recv(_CHUNK)
+            chunk = self.sock.recv(_CHUNK)
         except BlockingIOError:
-            return
+            return None
         except OSError as error:
-            self._end(str(error))
-            return
-        received = self._received = self._received + chunk
-        if received == self._expected:
-            self._end("")
-        elif not chunk:
-            self._end("the server has closed the connection")
-        else:
-            self._compare()
+            return str(error)
+        if not chunk:
+            return "the server has closed the connection"
+        self.received += chunk
+        return "" if self.received == self.expected else self._compare()
 
-    def _compare(self) -> None:
+    def _compare(self) -> str | None:
         """Look at an answer that is not what is usual: it may be unfinished, or say more."""
-        said, rest = _without_asides(self._received)
-        if said == self._expected and not rest:
-            self._end("")
-        elif not self._expected.startswith(said) or len(self._received) > _LONGEST:
-            self._end("something else was under way")
-
-    def _end(self, problem: str) -> None:
-        if self.done():
-            return
-        self._timer.cancel()
-        self.get_loop().remove_reader(self._socket)
-        self.set_result(None)
-        self._done(problem)
+        said, rest = _without_asides(self.received)
+        if said == self.expected and not rest:
+            return ""
+        if not self.expected.startswith(said) or len(self.received) > _LONGEST:
+            return "something else was under way"
+        return None
 
 
 def _without_asides(received: bytes) -> tuple[bytes, bytes]:

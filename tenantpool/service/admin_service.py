@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
-from collections.abc import Callable
-from pathlib import Path
+import time
 from typing import Protocol
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
-from tenantpool.config import Settings
-from tenantpool.config.diff import differences
-from tenantpool.errors import BadRequest, ConfigError, ConfigErrors
+from tenantpool.errors import BadRequest, ConfigError
 from tenantpool.manager._async.manager import AsyncManager
 from tenantpool.manager.stats import TenantStats
 from tenantpool.v1 import admin_service_pb2 as pb
 from tenantpool.v1.admin_service_pb2_grpc import AdminServiceServicer
 
 from .calls import Calls, Context
+from .config_view import mistakes_view, override_view, plan_view, reload_view, wish_of
 from .desk import Desk
+from .identity import Identity
+from .overriding import Overriding
+from .reload import CALL, Origin, Reloader
+from .source import mistakes_of
 from .view import database_view, lease_view, page, tenant_view
-
-Load = Callable[[Path | None], Settings]
-"""Reads a configuration file, or the one that the service was started with. Raises ConfigError."""
 
 _MOST_WATCHED = 100
 _INTERVAL = 1.0
@@ -42,11 +40,19 @@ class WatchContext(Context, Protocol):
 class AdminService(AdminServiceServicer):
     """For identities that may administer."""
 
-    def __init__(self, manager: AsyncManager, desk: Desk, calls: Calls, load: Load) -> None:
+    def __init__(
+        self,
+        manager: AsyncManager,
+        desk: Desk,
+        calls: Calls,
+        reloader: Reloader,
+        overriding: Overriding,
+    ) -> None:
         self._manager = manager
         self._desk = desk
         self._calls = calls
-        self._load = load
+        self._reloader = reloader
+        self._overriding = overriding
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._calls!r}>"
@@ -58,7 +64,7 @@ class AdminService(AdminServiceServicer):
     ) -> pb.ListTenantsResponse:
         """The tenants that were asked for, and those of the configuration."""
 
-        async def work() -> pb.ListTenantsResponse:
+        async def work(_: Identity) -> pb.ListTenantsResponse:
             stats = self._manager.stats().tenants
             names = stats.keys() | self._manager.settings.tenants.keys()
             here, token = page(names, request.prefix, request.page_size, request.page_token)
@@ -72,7 +78,7 @@ class AdminService(AdminServiceServicer):
     ) -> pb.GetTenantResponse:
         """One tenant; UnknownTenant if nobody of that name would be served."""
 
-        async def work() -> pb.GetTenantResponse:
+        async def work(_: Identity) -> pb.GetTenantResponse:
             stats = self._manager.stats().tenants.get(request.tenant)
             return pb.GetTenantResponse(tenant=self._view(request.tenant, stats))
 
@@ -83,7 +89,7 @@ class AdminService(AdminServiceServicer):
     ) -> pb.ListDatabasesResponse:
         """All databases."""
 
-        async def work() -> pb.ListDatabasesResponse:
+        async def work(_: Identity) -> pb.ListDatabasesResponse:
             found = self._manager.stats().databases.values()
             return pb.ListDatabasesResponse(databases=map(database_view, found))
 
@@ -94,7 +100,7 @@ class AdminService(AdminServiceServicer):
     ) -> pb.ListLeasesResponse:
         """The leases in use."""
 
-        async def work() -> pb.ListLeasesResponse:
+        async def work(_: Identity) -> pb.ListLeasesResponse:
             loans = self._desk.loans
             here, token = page(loans, request.prefix, request.page_size, request.page_token)
             leases = [lease_view(loans[lease_id]) for lease_id in here]
@@ -105,9 +111,10 @@ class AdminService(AdminServiceServicer):
     async def Watch(self, request: pb.WatchRequest, context: WatchContext) -> None:
         """The state of now, and again after each interval, until the client hangs up."""
 
-        async def work() -> None:
+        async def work(identity: Identity) -> None:
             interval = _interval(request)
             while True:
+                self._calls.check_administers(identity)
                 await context.write(self._state())
                 await asyncio.sleep(interval)
 
@@ -124,7 +131,7 @@ class AdminService(AdminServiceServicer):
         )
 
     def _view(self, name: str, stats: TenantStats | None) -> pb.Tenant:
-        return tenant_view(self._manager.settings.tenant(name), stats)
+        return tenant_view(self._manager.roster.tenant(name), stats)
 
     # -- steering ------------------------------------------------------------------------------
 
@@ -133,7 +140,7 @@ class AdminService(AdminServiceServicer):
     ) -> pb.RevokeLeasesResponse:
         """Want leases back: a notice, then the cut."""
 
-        async def work() -> pb.RevokeLeasesResponse:
+        async def work(_: Identity) -> pb.RevokeLeasesResponse:
             if not request.prefix:
                 raise BadRequest("prefix is empty: that would be every lease")
             within = _seconds(request, "drain_within") or 0.0
@@ -149,7 +156,7 @@ class AdminService(AdminServiceServicer):
     ) -> pb.DrainTenantResponse:
         """Refuse the tenant's requests; blocks until its leases have come back, or *timeout*."""
 
-        async def work() -> pb.DrainTenantResponse:
+        async def work(_: Identity) -> pb.DrainTenantResponse:
             timeout = _seconds(request, "timeout") or 0.0
             drained = await self._manager.drain(request.tenant, timeout)
             return pb.DrainTenantResponse(drained=drained)
@@ -161,7 +168,7 @@ class AdminService(AdminServiceServicer):
     ) -> pb.ResumeTenantResponse:
         """End a drain."""
 
-        async def work() -> pb.ResumeTenantResponse:
+        async def work(_: Identity) -> pb.ResumeTenantResponse:
             self._manager.resume(request.tenant)
             return pb.ResumeTenantResponse()
 
@@ -174,60 +181,97 @@ class AdminService(AdminServiceServicer):
     ) -> pb.ValidateConfigResponse:
         """Check a configuration and apply nothing."""
 
-        async def work() -> pb.ValidateConfigResponse:
-            found = await asyncio.to_thread(self._mistakes, request.yaml)
-            return pb.ValidateConfigResponse(mistakes=found)
+        async def work(_: Identity) -> pb.ValidateConfigResponse:
+            try:
+                await self._reloader.read(request.yaml)
+            except ConfigError as error:
+                return pb.ValidateConfigResponse(mistakes=mistakes_view(mistakes_of(error)))
+            return pb.ValidateConfigResponse()
+
+        return await self._calls.administer("ValidateConfig", context, work)
+
+    async def PlanConfig(
+        self, request: pb.PlanConfigRequest, context: Context
+    ) -> pb.PlanConfigResponse:
+        """What a configuration would change. Raises ConfigError if it is wrong."""
+
+        async def work(identity: Identity) -> pb.PlanConfigResponse:
+            return plan_view(await self._reloader.plan(identity, request.yaml))
 
         return await self._calls.administer("ValidateConfig", context, work)
 
     async def ReloadConfig(
         self, request: pb.ReloadConfigRequest, context: Context
     ) -> pb.ReloadConfigResponse:
-        """Read the configuration again. A change raises ConfigError: it needs a restart so far."""
+        """Apply the configuration as it is on disk now. Raises ConfigError, ConfigConflict."""
 
-        async def work() -> pb.ReloadConfigResponse:
-            new = await asyncio.to_thread(self._load, None)
-            changed = [
-                ConfigError(
-                    ".".join(difference.loc),
-                    f"was {difference.old} and is {difference.new}, which needs a restart",
-                )
-                for difference in differences(self._manager.settings, new)
-            ]
-            if changed:
-                raise ConfigErrors(changed) if len(changed) > 1 else changed[0]
-            return pb.ReloadConfigResponse()
+        async def work(identity: Identity) -> pb.ReloadConfigResponse:
+            outcome = await self._reloader.reload(
+                Origin(CALL, identity),
+                yaml=request.yaml,
+                expected=request.expected_digest,
+                dry_run=request.dry_run,
+            )
+            return pb.ReloadConfigResponse(changes=outcome.changes, digest=outcome.after)
 
         return await self._calls.administer("ReloadConfig", context, work)
 
-    def _mistakes(self, yaml: str) -> list[pb.ConfigMistake]:
-        """What is wrong with *yaml*, or with the service's own file. Reads files, so it blocks."""
-        try:
-            if yaml:
-                self._load_text(yaml)
-            else:
-                self._load(None)
-        except ConfigError as error:
-            every = error.errors if isinstance(error, ConfigErrors) else (error,)
-            return [pb.ConfigMistake(place=e.place, problem=e.problem, fix=e.fix) for e in every]
-        return []
+    async def GetConfig(
+        self, request: pb.GetConfigRequest, context: Context
+    ) -> pb.GetConfigResponse:
+        """Which configuration is in force, and what became of the latest try to change it."""
 
-    def _load_text(self, yaml: str) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "yaml")
-            path.write_text(yaml, encoding="utf-8")
-            try:
-                self._load(path)
-            except ConfigError as error:
-                raise _without_folder(error, folder) from None
+        async def work(_: Identity) -> pb.GetConfigResponse:
+            latest = self._reloader.latest
+            return pb.GetConfigResponse(
+                digest=self._manager.roster.digest,
+                latest=reload_view(latest) if latest is not None else None,
+                reloads=self._reloader.counts,
+            )
 
+        return await self._calls.administer("GetConfig", context, work)
 
-def _without_folder(error: ConfigError, folder: str) -> ConfigError:
-    """The file was ours: only its lines mean something to who wrote them."""
-    every = error.errors if isinstance(error, ConfigErrors) else (error,)
-    return ConfigErrors(
-        [ConfigError(e.place.replace(f"{folder}/", ""), e.problem, e.fix) for e in every]
-    )
+    # -- overrides -----------------------------------------------------------------------------
+
+    async def SetOverride(
+        self, request: pb.SetOverrideRequest, context: Context
+    ) -> pb.SetOverrideResponse:
+        """Give a tenant another tier, or suspend it, in the name of whoever asks."""
+
+        async def work(identity: Identity) -> pb.SetOverrideResponse:
+            made = await self._overriding.set(wish_of(request, time.time()), identity)
+            override = None
+            if made.override is not None:
+                override = override_view(self._manager.roster, made.override, time.time())
+            return pb.SetOverrideResponse(override=override, changes=made.changes)
+
+        return await self._calls.administer("SetOverride", context, work)
+
+    async def ListOverrides(
+        self, request: pb.ListOverridesRequest, context: Context
+    ) -> pb.ListOverridesResponse:
+        """The overrides in force."""
+
+        async def work(_: Identity) -> pb.ListOverridesResponse:
+            roster, now = self._manager.roster, time.time()
+            asked = [o for o in roster.overrides.values() if request.tenant in ("", o.tenant)]
+            asked.sort(key=lambda override: (override.tenant, override.made_at))
+            return pb.ListOverridesResponse(
+                overrides=[override_view(roster, override, now) for override in asked]
+            )
+
+        return await self._calls.administer("ListOverrides", context, work)
+
+    async def RemoveOverride(
+        self, request: pb.RemoveOverrideRequest, context: Context
+    ) -> pb.RemoveOverrideResponse:
+        """Undo an override before its end."""
+
+        async def work(identity: Identity) -> pb.RemoveOverrideResponse:
+            changes = await self._overriding.remove(request.override_id, identity)
+            return pb.RemoveOverrideResponse(changes=changes)
+
+        return await self._calls.administer("RemoveOverride", context, work)
 
 
 def _business(stats: TenantStats) -> int:

@@ -64,23 +64,23 @@ class Calls:
     """Lets up to *most* calls of *service* in at a time, and knows who makes them.
 
     (gRPC's own ``maximum_concurrent_rpcs`` counts streams, too.) *unix_uid* is the user that comes
-    over the Unix socket, where its permissions let nobody else in; None: anybody may. How they
-    end is noted in *meter*.
+    over the Unix socket, where its permissions let nobody else in; None: anybody may. Both may
+    change meanwhile. How calls end is noted in *meter*.
     """
 
     def __init__(
         self, service: str, guard: Guard, meter: Meter, *, unix_uid: int | None, most: int
     ) -> None:
+        self.unix_uid = unix_uid
+        self.most = most
         self._service = service
         self._guard = guard
         self._meter = meter
-        self._unix_uid = unix_uid
-        self._most = most
         self._is_closed = False
         self._under_way: set[asyncio.Task[object]] = set()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {len(self._under_way)} of {self._most} under way>"
+        return f"<{type(self).__name__} {len(self._under_way)} of {self.most} under way>"
 
     async def answer(
         self, method: str, context: Context, work: Callable[[Identity], Awaitable[T]]
@@ -110,16 +110,19 @@ class Calls:
         return await _refuse(context, refusal, status)
 
     async def administer(
-        self, method: str, context: Context, work: Callable[[], Awaitable[T]]
+        self, method: str, context: Context, work: Callable[[Identity], Awaitable[T]]
     ) -> T:
         """The same for those only who may administer."""
 
         def checked(identity: Identity) -> Awaitable[T]:
-            if not identity.may_administer:
-                raise NotAllowed(f"{identity.name} may not administer")
-            return work()
+            _check_administers(identity)
+            return work(identity)
 
         return await self.answer(method, context, checked)
+
+    def check_administers(self, identity: Identity) -> None:
+        """May it still, by the rules of now? For calls that last. NotAuthenticated, NotAllowed."""
+        _check_administers(self._guard.again(identity))
 
     async def close(self) -> None:
         """Let nobody in any more, and refuse those who wait. Blocks until all have ended."""
@@ -133,8 +136,8 @@ class Calls:
     async def _admit(self, context: Context, work: Callable[[Identity], Awaitable[T]]) -> T:
         if self._is_closed:
             raise Draining("", "the service is closing")
-        if len(self._under_way) >= self._most:
-            raise IdentityLimit("", f"the service takes {self._most} calls at a time")
+        if len(self._under_way) >= self.most:
+            raise IdentityLimit("", f"the service takes {self.most} calls at a time")
         task = asyncio.current_task()
         assert task is not None
         self._under_way.add(task)
@@ -155,10 +158,15 @@ class Calls:
         peer = context.peer()
         token = _token(context)
         if peer.startswith("unix"):
-            return self._guard.on_unix(self._unix_uid, token)
+            return self._guard.on_unix(self.unix_uid, token)
         names = _names(context) if self._guard.knows_certificates else ()
         is_loopback = _is_loopback(peer)
         return self._guard.on_tcp(is_loopback=is_loopback, token=token, certificate=names)
+
+
+def _check_administers(identity: Identity) -> None:
+    if not identity.may_administer:
+        raise NotAllowed(f"{identity.name} may not administer")
 
 
 async def _refuse(context: Context, error: TenantpoolError, status: Status) -> Never:

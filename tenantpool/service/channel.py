@@ -17,8 +17,9 @@ from pathlib import Path
 
 from google.protobuf.message import DecodeError
 
-from tenantpool.errors import ConfigError
+from tenantpool.errors import ConfigError, TenantpoolError
 from tenantpool.manager.journal import logger
+from tenantpool.status import to_status
 from tenantpool.v1.session_pb2 import SessionRequest, SessionResponse
 
 from .conversation import Conversation
@@ -29,6 +30,7 @@ NAME = "session.sock"
 
 _HEAD = struct.Struct("!I")
 _CREDENTIALS = struct.Struct("3i")
+_DESCRIPTOR = struct.Struct("i")
 _CHUNK = 65536
 _MOST_UNSENT = 1 << 20
 """Bytes; a worker that does not read is let go of."""
@@ -114,7 +116,9 @@ class _Channel:
         self._read = b""
         self._unsent: deque[tuple[bytes, int]] = deque()
         self._unsent_bytes = 0
-        self._conversation = Conversation(desk, self._send, authenticate, passes_sockets=True)
+        self._conversation = Conversation(
+            desk, self._send, authenticate, self._end, passes_sockets=True
+        )
         self._loop.add_reader(sock, self._readable)
         self._deadline = self._loop.call_later(desk.rules.startup_timeout, self._check_introduced)
 
@@ -170,7 +174,7 @@ class _Channel:
             if carried is None:
                 sent = self._socket.send(data)
             else:
-                sent = socket.send_fds(self._socket, [data], [carried.fileno()])
+                sent = _send_along(self._socket, data, carried.fileno())
         except BlockingIOError:
             self._keep(data, carried)
         except OSError:
@@ -195,7 +199,7 @@ class _Channel:
                 if carried < 0:
                     sent = self._socket.send(data)
                 else:
-                    sent = socket.send_fds(self._socket, [data], [carried])
+                    sent = _send_along(self._socket, data, carried)
             except BlockingIOError:
                 return
             except OSError:
@@ -212,6 +216,10 @@ class _Channel:
 
     # -- the end -------------------------------------------------------------------------------
 
+    def _end(self, error: TenantpoolError) -> None:
+        self._send(SessionResponse(refused=to_status(error)), None)
+        self.close()
+
     def close(self) -> None:
         """Hang up. Does not block; a second time does nothing."""
         if self._conversation.is_over:
@@ -227,3 +235,9 @@ class _Channel:
         self._unsent.clear()
         self._socket.close()
         self._closed(self)
+
+
+def _send_along(sock: socket.socket, data: bytes, fd: int) -> int:
+    """Send *data*, and the descriptor *fd* with its first byte; return how much was sent."""
+    rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, _DESCRIPTOR.pack(fd))
+    return sock.sendmsg((data,), (rights,))

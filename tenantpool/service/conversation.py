@@ -33,13 +33,16 @@ from .worker import Worker
 Send = Callable[[SessionResponse, socket.socket | None], None]
 """Takes an answer, and the socket that goes with it. Must not block."""
 
+End = Callable[[TenantpoolError], None]
+"""Tells the worker why it is over, and hangs up. Must not block."""
+
 
 class Conversation:
     """One stream, or one channel, of a worker's session.
 
-    *send* takes what is to be said. *authenticate* tells who says Hello, from the token of the
-    message (which may be empty where the transport knows already). *passes_sockets* is whether
-    *send* can pass one.
+    *send* takes what is to be said, *end* hangs up. *authenticate* tells who says Hello, from the
+    token of the message (which may be empty where the transport knows already). *passes_sockets*
+    is whether *send* can pass one.
     """
 
     def __init__(
@@ -47,10 +50,12 @@ class Conversation:
         desk: Desk,
         send: Send,
         authenticate: Callable[[str], Identity],
+        end: End,
         *,
         passes_sockets: bool,
     ) -> None:
         self.is_over = False
+        self.end = end
         self._desk = desk
         self._send = send
         self._authenticate = authenticate
@@ -88,8 +93,10 @@ class Conversation:
         self.is_over = True
         for task in self._waiting.values():
             _cancel(task)
-        if self._worker is not None and self._is_first:
-            self._worker.notify = _nobody
+        if self._worker is not None:
+            self._worker.lines.discard(self)
+            if self._is_first:
+                self._worker.notify = _nobody
 
     # -- what is said --------------------------------------------------------------------------
 
@@ -115,11 +122,11 @@ class Conversation:
         self._welcome(sequence, self._worker)
 
     def _welcome(self, sequence: int, worker: Worker) -> None:
-        ttl = self._desk.rules.session_ttl
+        worker.lines.add(self)
         welcome = Welcome(
             session_id=worker.session_id,
-            ttl=seconds(ttl),
-            heartbeat=seconds(ttl / 3),
+            ttl=seconds(worker.ttl),
+            heartbeat=seconds(worker.ttl / 3),
             gateways=self._desk.switchboard.gateways,
             session_pass=self._desk.sessions.session_pass(worker),
         )
@@ -134,7 +141,7 @@ class Conversation:
                 self._desk.release(worker.identity, release.lease, broken=release.broken)
             case "heartbeat":
                 self._desk.sessions.beat(worker)
-                beat = Beat(ttl=seconds(self._desk.rules.session_ttl))
+                beat = Beat(ttl=seconds(worker.ttl))
                 self._answer(SessionResponse(sequence=request.sequence, beat=beat))
             case "hand_over":
                 self._hand_over(worker, request.sequence, request.hand_over.lease_id)

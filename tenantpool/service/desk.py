@@ -23,6 +23,7 @@ from tenantpool.errors import (
     LeaseEnded,
     LeaseTooLong,
     NotAllowed,
+    NotAuthenticated,
     StaleToken,
     TenantpoolError,
 )
@@ -41,7 +42,7 @@ from tenantpool.v1.lease_pb2 import (
 from tenantpool.v1.session_pb2 import DrainNotice, Recall, SessionResponse
 from tenantpool.v1.session_pb2 import LeaseEnded as LeaseEndedNotice
 
-from .admission import Admission, Caller, identity_of
+from .admission import Admission, Again, Caller, check_session, identity_of
 from .identity import Identity
 from .loan import Loan, seconds
 from .replays import Replays
@@ -54,6 +55,9 @@ _RECALL_AGAIN = 0.05
 """Seconds, at least, until one who waits asks for parked leases once more."""
 _MOST_RENEWALS = 1000
 
+_ITS_OWN_FAULT = (NotAllowed, NotAuthenticated, BadRequest)
+"""Refusals of one who was granted a connection, and has not touched it."""
+
 
 class Desk:
     """Lends, for every transport.
@@ -65,11 +69,9 @@ class Desk:
         self.rules = rules
         self.admission = Admission(manager)
         self._manager = manager
-        self._tenures = Tenures(
-            TenureLimits(rules.lease_ttl_max, rules.lease_grace, rules.confirm_within)
-        )
+        self._tenures = Tenures(_limits(rules))
         tickets = Tickets()
-        self.sessions = Sessions(rules, self._tenures, tickets, self._obey)
+        self.sessions = Sessions(rules, self._tenures, tickets, self._obey, self._watch_time)
         self.switchboard = Switchboard(self, tickets)
         self._replays: Replays[Loan] = Replays()
         self._recalls = Recalls(rules.recall_quiet)
@@ -124,6 +126,39 @@ class Desk:
         await self._ticker.join()
         return len(late)
 
+    def adopt(self, rules: Service, again: Again) -> None:
+        """Follow other *rules* from now on. Does not block.
+
+        Who is not known any more, as *again* says, is told, gets nothing, and has ``drain_grace``
+        to give back what it holds; then its sessions end. So do leases of tenants that their
+        holder may not lease any more. Other leases and sessions live no shorter than before.
+        """
+        self.rules = rules
+        self._tenures.limits = _limits(rules)
+        self._recalls.quiet = rules.recall_quiet
+        self.sessions.adopt(rules)
+        self.admission.adopt(again)
+        for worker in list(self.sessions.workers.values()):
+            self._recheck(worker, again)
+        for loan in list(self._loans.values()):
+            try:
+                self.admission.confirm(loan)
+            except (NotAuthenticated, NotAllowed) as error:
+                self._demand(loan, rules.drain_grace, str(error))
+        self._watch_time()
+
+    def _recheck(self, worker: Worker, again: Again) -> None:
+        worker.barred = ""
+        try:
+            worker.identity = again(worker.identity)
+        except NotAuthenticated as error:
+            worker.barred = f"the session ends: {error}"
+        else:
+            if not worker.identity.can_lease:
+                worker.barred = f"the session ends: {worker.identity.name} may not lease any more"
+        if worker.barred and not worker.leases:
+            self.sessions.end(worker)
+
     @property
     def is_open(self) -> bool:
         """Whether it lends."""
@@ -152,6 +187,7 @@ class Desk:
         """
         if not wanted.request_id:
             return await self._lend(caller, wanted, within)
+        check_session(caller)
         body = wanted.SerializeToString(deterministic=True)
         key = (identity_of(caller).name, wanted.request_id)
         loan = await self._replays.once(key, body, lambda: self._lend(caller, wanted, within))
@@ -178,6 +214,9 @@ class Desk:
             worker.leases -= 1
             if not worker.leases:
                 self._recalls.left(worker)
+                if worker.barred:
+                    # Not before it was told of this lease.
+                    asyncio.get_running_loop().call_soon(self.sessions.end, worker)
 
     async def _lend(
         self, caller: Caller, wanted: AcquireLeaseRequest, within: float | None
@@ -190,6 +229,7 @@ class Desk:
     def ask(self, caller: Caller, wanted: AcquireLeaseRequest, within: float | None = None) -> Loan:
         """Ask for a lease. Does not block; granted if its ``way`` is set, else ``settle`` it."""
         loan = self.admission.admit(self, caller, wanted, within)
+        loan.shell.prepare(loan.tenant)
         try:
             if loan.ask() and not self.switchboard.is_direct(loan, wanted):
                 self._grant(loan, wanted)
@@ -204,11 +244,12 @@ class Desk:
         """Wait until *loan* is granted. Raises the Refused."""
         try:
             await loan.settle()
+            self.admission.confirm(loan)
             if self.switchboard.is_direct(loan, wanted):
                 loan.way = DirectWay(conninfo=await loan.shell.make_direct(loan))
             self._grant(loan, wanted)
         except BaseException as error:
-            self._give_up(loan, healthy=isinstance(error, NotAllowed | BadRequest))
+            self._give_up(loan, healthy=isinstance(error, _ITS_OWN_FAULT))
             raise
 
     def _give_up(self, loan: Loan, *, healthy: bool) -> None:
@@ -228,16 +269,17 @@ class Desk:
         worker = loan.worker
         loan.tenure = Tenure(
             worker.attendance if worker is not None else None,
-            wanted.ttl.ToMicroseconds() / 1e6 if wanted.HasField("ttl") else self.rules.lease_ttl,
+            self.rules.lease_ttl if loan.ttl is None else loan.ttl,
             loan,
-            loan.granted_at + (loan.tenant.limits.max_lease or inf),
+            loan.granted_at + (loan.tenant.limits.enforced_max_lease or inf),
         )
         self._tenures.grant(now, loan.tenure)
-        self._watch_time()
         self._loans[loan.lease_id] = loan
         loan.connected.is_lent_away = True
         if worker is not None:
             self._attach(loan, worker)
+        else:
+            self._watch_time()
         if loan.way is not None:
             loan.delivery = DELIVERY_DIRECT
         else:
@@ -302,6 +344,8 @@ class Desk:
         renewal = Renewal(lease_id=ref.lease_id, ttl=given)
         if loan.tenure.state == times.DRAINING:
             renewal.drain_within.CopyFrom(given)
+        elif loan.wanted_by is not None:
+            renewal.drain_within.CopyFrom(seconds(min(left, _left(loan))))
         return renewal
 
     def release(self, identity: Identity, ref: LeaseRef, *, broken: bool = False) -> None:
@@ -332,10 +376,8 @@ class Desk:
     def revoke(self, prefix: str, drain_within: float, reason: str) -> int:
         """Want the leases back whose id begins so; return how many there are."""
         found = [loan for lease_id, loan in self._loans.items() if lease_id.startswith(prefix)]
-        now = monotonic()
         for loan in found:
-            assert loan.tenure is not None
-            self._obey(self._tenures.want_back(now, loan.tenure, drain_within, reason))
+            self._demand(loan, drain_within, reason)
         self._watch_time()
         return len(found)
 
@@ -346,10 +388,19 @@ class Desk:
             self._cut(loan, reason)
         return loan is not None
 
+    def _demand(self, loan: Loan, drain_within: float, reason: str) -> None:
+        assert loan.tenure is not None
+        self._obey(self._tenures.want_back(monotonic(), loan.tenure, drain_within, reason))
+
+    def wanted(self, loan: Loan) -> None:
+        """The core wants it back, and knows by itself whether to end it at ``wanted_by``."""
+        if loan.lease_id in self._loans:
+            self._tell_wanted(loan, _left(loan), loan.why)
+
     def lost(self, loan: Loan) -> None:
         """The core has revoked it: it was held for longer than its tier allows, for example."""
         if self._forget(loan):
-            self._tell_ended(loan, "it was revoked")
+            self._tell_ended(loan, loan.why)
 
     # -- the end of a lease --------------------------------------------------------------------
 
@@ -373,7 +424,7 @@ class Desk:
             self._give_back(loan)
 
     def _give_back(self, loan: Loan) -> None:
-        loan.shell.step(loan.shell.core.release, loan, healthy=loan.is_healthy)
+        loan.shell.release(loan, healthy=loan.is_healthy)
 
     def _cut(self, loan: Loan, reason: str) -> None:
         """Take it away from its holder."""
@@ -413,7 +464,8 @@ class Desk:
         for action in actions:
             match action:
                 case times.Notify(tenure, drain_within, reason):
-                    self._want_back(tenure, drain_within, reason)
+                    assert isinstance(tenure.of, Loan)
+                    self._tell_wanted(tenure.of, drain_within, reason)
                 case times.Cut(tenure, reason):
                     assert isinstance(tenure.of, Loan)
                     self._cut(tenure.of, reason)
@@ -422,9 +474,7 @@ class Desk:
                     self.sessions.dismiss(attendance.of)
                     self.switchboard.discard(attendance.of, list(attendance.of.husks))
 
-    def _want_back(self, tenure: Tenure, drain_within: float, reason: str) -> None:
-        loan = tenure.of
-        assert isinstance(loan, Loan)
+    def _tell_wanted(self, loan: Loan, drain_within: float, reason: str) -> None:
         if loan.worker is not None:
             notice = DrainNotice(
                 lease_id=loan.lease_id, drain_within=seconds(drain_within), reason=reason
@@ -445,3 +495,12 @@ class Desk:
                 # Without a clock no lease would ever expire.
                 logger.exception("the desk's upkeep failed, going on")
             self._wake_at = self._tenures.next_at
+
+
+def _left(loan: Loan) -> float:
+    """Seconds until the core wants it back."""
+    return max(0.0, (loan.wanted_by or 0.0) - monotonic())
+
+
+def _limits(rules: Service) -> TenureLimits:
+    return TenureLimits(rules.lease_ttl_max, rules.lease_grace, rules.confirm_within)

@@ -6,14 +6,38 @@ import hmac
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import translate
 from hashlib import sha256
+from typing import NamedTuple
 
 from tenantpool.config.service import IdentityRule, Service
 from tenantpool.errors import NotAuthenticated
 
 _NOTHING = re.compile(r"(?!)")
+
+
+class ByToken(NamedTuple):
+    """Somebody showed the token with this digest."""
+
+    digest: bytes
+
+
+class ByUser(NamedTuple):
+    """A user of this host came over a Unix socket; None: it is not known which."""
+
+    uid: int | None
+
+
+class ByAddress(NamedTuple):
+    """Somebody came over TCP, with the names in a certificate that was verified."""
+
+    is_loopback: bool
+    names: tuple[str, ...]
+
+
+Proof = ByToken | ByUser | ByAddress
+"""How somebody has proved who they are: it can be tried again when the rules have changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +55,7 @@ class Identity:
     max_leases: int | None = None
     max_sessions: int | None = None
     tenants: re.Pattern[str] = field(default=_NOTHING, repr=False)
+    proof: Proof = field(default=ByUser(None), repr=False, compare=False)
 
     def may_lease(self, tenant: str) -> bool:
         """Whether it may lease connections of *tenant*."""
@@ -45,12 +70,16 @@ class Guard:
     """
 
     def __init__(self, service: Service) -> None:
+        self.adopt(service)
+
+    def adopt(self, service: Service) -> None:
+        """Follow the rules of *service* from now on: those known before may not be any more."""
         rules = service.identities
         identities = {name: _identity(name, rule) for name, rule in rules.items()}
         self._tokens = [
-            (_digest(token), identities[name])
+            (digest, replace(identities[name], proof=ByToken(digest)))
             for name, rule in rules.items()
-            for token in rule.all_tokens()
+            for digest in map(_digest, rule.all_tokens())
         ]
         self._by_name = identities
         self._certificates = [
@@ -58,12 +87,15 @@ class Guard:
             for name, rule in rules.items()
             for pattern in rule.certificates
         ]
-        self._uids = {uid: identities[name] for name, rule in rules.items() for uid in rule.uids}
         everything = _any_of(["*"])
-        self._local = Identity(
+        local = Identity(
             "local", may_administer=True, may_observe=True, may_direct=True, tenants=everything
         )
-        self._locals = () if rules else (os.geteuid(), 0)
+        users = {uid: identities[name] for name, rule in rules.items() for uid in rule.uids}
+        if not rules:
+            users = dict.fromkeys((os.geteuid(), 0), local)
+        self._users = {uid: replace(who, proof=ByUser(uid)) for uid, who in users.items()}
+        self._local = None if rules else replace(local, proof=ByAddress(True, ()))
         self._everybody = (
             Identity("everybody", tenants=everything) if service.open_to_everybody else None
         )
@@ -71,14 +103,14 @@ class Guard:
     def __repr__(self) -> str:
         return (
             f"<{type(self).__name__} {len(self._tokens)} tokens, "
-            f"{len(self._certificates)} certificates, {len(self._uids)} users>"
+            f"{len(self._certificates)} certificates, {len(self._users)} users>"
         )
 
     @property
     def is_private(self) -> bool:
         """Whether all whom it may know on this host are the service's own user and root."""
         own = {os.geteuid(), 0}
-        return not self._tokens and self._uids.keys() <= own and self._everybody is None
+        return not self._tokens and self._users.keys() <= own and self._everybody is None
 
     @property
     def knows_certificates(self) -> bool:
@@ -93,7 +125,7 @@ class Guard:
     @property
     def trusts_host(self) -> bool:
         """Whether no identity is configured: who comes from this host need not say who it is."""
-        return bool(self._locals)
+        return self._local is not None
 
     def named(self, name: str) -> Identity | None:
         """The identity of that name, if there is one (still)."""
@@ -103,11 +135,9 @@ class Guard:
         """Who the user *uid* of this host is (None: not known). Raises NotAuthenticated."""
         if token:
             return self.by_token(token)
-        if uid is not None and uid in self._uids:
-            return self._uids[uid]
-        if uid in self._locals:
-            return self._local
-        return self._stranger(f"user {uid} of this host" if uid is not None else "")
+        if uid is not None and uid in self._users:
+            return self._users[uid]
+        return self._stranger(f"user {uid} of this host" if uid is not None else "", ByUser(uid))
 
     def on_tcp(
         self, *, is_loopback: bool, token: str = "", certificate: Iterable[str] = ()
@@ -119,28 +149,46 @@ class Guard:
         """
         if token:
             return self.by_token(token)
-        names = [_spelled(name) for name in certificate]
+        names = tuple(_spelled(name) for name in certificate)
+        proof = ByAddress(is_loopback, names)
         for pattern, identity in self._certificates:
             if any(pattern.fullmatch(name) for name in names):
-                return identity
-        if self._locals and is_loopback:
+                return replace(identity, proof=proof)
+        if self._local is not None and is_loopback:
             return self._local
-        return self._stranger(f"a client with the certificate {', '.join(names)}" if names else "")
+        who = f"a client with the certificate {', '.join(names)}" if names else ""
+        return self._stranger(who, proof)
 
     def by_token(self, token: str) -> Identity:
-        """Who shows this token. Raises NotAuthenticated.
+        """Who shows this token. Raises NotAuthenticated."""
+        return self._by_digest(_digest(token))
 
-        All are compared, each in constant time: how long it takes tells nothing of any.
+    def again(self, identity: Identity) -> Identity:
+        """The same somebody by the rules of now. Raises NotAuthenticated if they know it no more.
+
+        What proved one identity may prove another one now: that is not the same somebody.
         """
-        digest = _digest(token)
+        match identity.proof:
+            case ByToken(digest):
+                found = self._by_digest(digest)
+            case ByUser(uid):
+                found = self.on_unix(uid)
+            case ByAddress(is_loopback, names):
+                found = self.on_tcp(is_loopback=is_loopback, certificate=names)
+        if found.name != identity.name:
+            raise NotAuthenticated(f"what proved {identity.name} now proves {found.name}")
+        return found
+
+    def _by_digest(self, digest: bytes) -> Identity:
+        """All are compared, each in constant time: how long it takes tells nothing of any."""
         found = [who for known, who in self._tokens if hmac.compare_digest(known, digest)]
         if not found:
             raise NotAuthenticated("the token is not known here")
         return found[0]
 
-    def _stranger(self, who: str) -> Identity:
+    def _stranger(self, who: str, proof: Proof) -> Identity:
         if self._everybody is not None:
-            return self._everybody
+            return replace(self._everybody, proof=proof)
         known = f"{who} is not known here" if who else "it is not known who asks"
         raise NotAuthenticated(f"{known}; {', '.join(self._ways()) or 'come from this host'}")
 

@@ -39,6 +39,7 @@ class Loan(AsyncLease):
         "cancels",
         "delivery",
         "desk",
+        "epoch",
         "husk",
         "identity",
         "is_healthy",
@@ -49,7 +50,9 @@ class Loan(AsyncLease):
         "tenure",
         "ticket_is_valid",
         "token",
+        "ttl",
         "way",
+        "why",
         "worker",
     )
 
@@ -60,16 +63,22 @@ class Loan(AsyncLease):
         tenant: Tenant,
         *,
         timeout: float | None,
+        ttl: float | None,
         priority: int,
         identity: Identity,
         worker: Worker | None,
         purpose: str,
+        epoch: int,
     ) -> None:
         super().__init__(shell, tenant, timeout, priority)
         self.desk = desk
         self.identity = identity
         self.worker = worker
         self.purpose = purpose
+        self.epoch = epoch
+        """Under which rules it may be lent: see Admission."""
+        self.ttl = ttl
+        """Seconds that it was asked for; None: the service's default."""
         self.lease_id = ""
         self.token = 0
         self.tenure: Tenure | None = None
@@ -78,6 +87,8 @@ class Loan(AsyncLease):
         self.ticket_is_valid = False
         self.plug: Plug | None = None
         self.husk = 0
+        self.why = "it was revoked"
+        """What its holder is told if the core ends it."""
         self.is_healthy = True
         """How it came back, while ``cancels`` are still under way."""
         self.cancels = 0
@@ -100,6 +111,12 @@ class Loan(AsyncLease):
             self.desk.lost(self)
         else:
             super().answer()
+
+    def recall(self, deadline: float, why: str) -> None:
+        """The core wants it back: a limit was lowered, or its tenant is suspended."""
+        super().recall(deadline, why)
+        self.why = why
+        self.desk.wanted(self)
 
     @property
     def connected(self) -> AsyncLink:

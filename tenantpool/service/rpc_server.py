@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from functools import partial
 from pathlib import Path
 
 import grpc
@@ -13,7 +12,6 @@ from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from grpc_reflection.v1alpha import reflection
 from grpc_reflection.v1alpha.reflection_pb2_grpc import add_ServerReflectionServicer_to_server
 
-from tenantpool.config import Settings
 from tenantpool.config.service import Service
 from tenantpool.errors import ConfigError
 from tenantpool.manager._async.manager import AsyncManager
@@ -27,14 +25,21 @@ from .desk import Desk
 from .identity import Guard
 from .lease_service import LeaseService
 from .meter import Meter
+from .overriding import Overriding
+from .reload import REFUSED, Outcome, Reloader
 from .tls import Certificates
 
 SOCKET = "grpc.sock"
+
+_PRIVATE, _OPEN = 0o600, 0o666
 
 _SERVICES = (
     lease_service_pb2.DESCRIPTOR.services_by_name["LeaseService"].full_name,
     admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name,
 )
+
+CONFIG = "tenantpool.config"
+"""What health checks ask for: does the configuration on disk hold, or an earlier one?"""
 
 _MOST_ADMINS = 100
 _LAST_WORDS = 0.5
@@ -44,8 +49,7 @@ _LAST_WORDS = 0.5
 class RpcServer:
     """Serves LeaseService, AdminService, health and reflection.
 
-    *certificates* are for TCP, None: no TLS. *config* and *secrets_dir* are where the settings
-    came from, for the calls that look at them again; None: there is no file.
+    *certificates* are for TCP, None: no TLS.
     """
 
     def __init__(
@@ -53,14 +57,15 @@ class RpcServer:
         desk: Desk,
         manager: AsyncManager,
         guard: Guard,
+        reloader: Reloader,
+        overriding: Overriding,
         certificates: Certificates | None = None,
-        config: Path | None = None,
-        secrets_dir: Path | None = None,
     ) -> None:
         rules = desk.rules
         # What the socket's permissions let in is known; where they let in anybody, it is not.
         uid = os.geteuid() if guard.is_private else None
-        self._socket_mode = 0o600 if guard.is_private else 0o666
+        self.is_private = guard.is_private
+        """Whether the Unix socket has let in nobody but the service's own user so far."""
         self._rules = rules
         self._certificates = certificates
         self.meter = Meter()
@@ -70,9 +75,9 @@ class RpcServer:
         self._streams = Calls(lease, guard, self.meter, unix_uid=uid, most=most)
         self._admins = Calls(admin, guard, self.meter, unix_uid=uid, most=_MOST_ADMINS)
         self._lease_service = LeaseService(desk, self._calls, self._streams)
-        load = partial(_load, config, secrets_dir)
-        self._admin_service = AdminService(manager, desk, self._admins, load)
+        self._admin_service = AdminService(manager, desk, self._admins, reloader, overriding)
         self._health = health.aio.HealthServicer()
+        reloader.tell = self._show
         self._server: grpc.aio.Server | None = None
         self._path: Path | None = None
         self.addresses: list[str] = []
@@ -97,7 +102,7 @@ class RpcServer:
             await server.stop(None)
             raise
         self._server = server
-        for name in ("", *_SERVICES):
+        for name in ("", *_SERVICES, CONFIG):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
 
     def _add_others(self, server: _Seldom) -> None:
@@ -106,6 +111,26 @@ class RpcServer:
         add_AdminServiceServicer_to_server(self._admin_service, server)  # type: ignore[no-untyped-call]
         add_HealthServicer_to_server(self._health, server)  # type: ignore[no-untyped-call]
         add_ServerReflectionServicer_to_server(mirror, server)  # type: ignore[no-untyped-call]
+
+    def adopt(self, rules: Service, guard: Guard) -> None:
+        """Follow other *rules* from now on. Does not block.
+
+        A socket that was open to others stays so: who has connected may still be one of them.
+        """
+        for calls in (self._calls, self._streams):
+            calls.most = rules.max_sessions
+        if self.is_private and not guard.is_private:
+            self.is_private = False
+            for calls in (self._calls, self._streams, self._admins):
+                calls.unix_uid = None
+            if self._path is not None:
+                self._path.chmod(_OPEN)
+
+    async def _show(self, outcome: Outcome) -> None:
+        """Let health checks see whether the latest configuration was taken."""
+        states = health_pb2.HealthCheckResponse
+        is_bad = outcome.result == REFUSED
+        await self._health.set(CONFIG, states.NOT_SERVING if is_bad else states.SERVING)
 
     async def refuse(self) -> None:
         """Say that it does not serve any more, so that load balancers go elsewhere.
@@ -140,7 +165,7 @@ class RpcServer:
             self._path = folder / SOCKET
             target = f"unix:{self._path}"
             _add_port(server, target, None, "service.folder")
-            self._path.chmod(self._socket_mode)
+            self._path.chmod(_PRIVATE if self.is_private else _OPEN)
             self.addresses.append(target)
         credentials = self._certificates.credentials() if self._certificates is not None else None
         for host in hosts:
@@ -164,13 +189,6 @@ class _Seldom:
 
     def add_registered_method_handlers(self, service: str, handlers: object) -> None:
         """They would be the same ones."""
-
-
-def _load(config: Path | None, secrets_dir: Path | None, path: Path | None) -> Settings:
-    """Read *path*, or what the service was started with. Blocks. Raises ConfigError."""
-    if path is None and config is None:
-        raise ConfigError("tenantpool serve", "was started without a configuration file")
-    return Settings.load(path or config, secrets_dir=secrets_dir)
 
 
 def _add_port(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tenantpool.config import Settings
+from tenantpool.config.roster import Roster
 from tenantpool.config.service import AUTO
-from tenantpool.errors import NotAuthenticated
+from tenantpool.errors import ConfigError, NotAuthenticated
 from tenantpool.gateway.listener import Gateway
 from tenantpool.manager._async.manager import AsyncManager
 from tenantpool.observe.alerts.watch import Alerts
@@ -18,10 +20,15 @@ from .channel import NAME as CHANNEL_SOCKET
 from .channel import ChannelServer
 from .desk import Desk
 from .folder import Folder, default_folder
-from .identity import Guard
-from .reloads import Reloads
+from .identity import Guard, Identity
+from .lockout import lockouts
+from .override_store import OverrideStore, state_folder
+from .overriding import Overriding, in_force, without_effect
+from .reload import FILE, Origin, Reloader
 from .rpc_server import RpcServer
+from .source import Source
 from .tls import Certificates
+from .watcher import Watcher
 
 if TYPE_CHECKING:
     from tenantpool.observe.http_server import HttpServer
@@ -32,23 +39,27 @@ _WILDCARDS = {"0.0.0.0", "::", "*"}
 class Server:
     """Lends connections to other processes, from ``start`` to ``stop``.
 
-    Belongs to the event loop that started it. *config* and *secrets_dir* are where the settings
-    came from, for the calls that look at them again.
+    Belongs to the event loop that started it. *source* is where the settings came from; it is read
+    again when it changes, or when somebody says so.
     """
 
-    def __init__(
-        self, settings: Settings, config: Path | None = None, secrets_dir: Path | None = None
-    ) -> None:
+    def __init__(self, settings: Settings, source: Source | None = None) -> None:
         """Check what can be checked. Raises ConfigError; nothing is opened."""
         rules = settings.service
-        self.settings = settings
         self.guard = Guard(rules)
-        self.manager = AsyncManager(settings, mark=f"tenantpool/{rules.name}")
+        self._store = OverrideStore(state_folder(rules), rules.name)
+        roster = Roster(settings, overrides=in_force(self._store.load(), time.time()))
+        self.manager = AsyncManager(roster, mark=f"tenantpool/{rules.name}")
         self.desk = Desk(self.manager, rules)
         certificates = Certificates(rules.tls) if rules.tls is not None else None
         path = default_folder() if rules.folder == AUTO else rules.folder
         self.folder = Folder(Path(path)) if path is not None else None
-        self.rpc = RpcServer(self.desk, self.manager, self.guard, certificates, config, secrets_dir)
+        self.source = source if source is not None else Source()
+        self.reloader = Reloader(self.manager, self.source, follower=self)
+        self.overriding = Overriding(self.reloader, self._store)
+        self.rpc = RpcServer(
+            self.desk, self.manager, self.guard, self.reloader, self.overriding, certificates
+        )
         self.gateway = Gateway(
             self.desk.switchboard,
             tls=certificates.context if certificates is not None else None,
@@ -58,10 +69,10 @@ class Server:
             startup_timeout=rules.startup_timeout,
             max_startups=rules.max_startups,
         )
-        self.reloads = Reloads()
-        self.alerts = Alerts(self.manager, lambda: self.reloads.problem)
+        self.alerts = Alerts(self.manager, self._reload_problem)
         self.http = self._make_http(certificates) if rules.http_port is not None else None
         self._channels: ChannelServer | None = None
+        self._watcher: Watcher | None = None
         self._hurries = False
 
     def __repr__(self) -> str:
@@ -76,9 +87,13 @@ class Server:
         try:
             if self.folder is not None:
                 self.folder.claim()
+            self._store.claim()
             await self.manager.open()
             self.desk.start()
             await self._listen()
+            self.overriding.start()
+            if self.source.changes:
+                self._watch()
             self.alerts.start()
         except BaseException:
             await self.stop(0.0)
@@ -92,6 +107,10 @@ class Server:
         """
         if grace is None:
             grace = self.settings.service.drain_grace
+        if self._watcher is not None:
+            await self._watcher.stop()
+        await self.overriding.stop()
+        await self.reloader.close()
         await self.rpc.refuse()
         late = await self.desk.close(0.0 if self._hurries else grace)
         if self._channels is not None:
@@ -102,6 +121,7 @@ class Server:
             await self.http.stop()
         await self.alerts.stop()
         await self.manager.close(0.0)
+        self._store.release()
         if self.folder is not None:
             self.folder.release()
         return late
@@ -110,6 +130,36 @@ class Server:
         """Let a ``stop`` that is under way, or to come, not wait for leases. Does not block."""
         self._hurries = True
         self.desk.hurry()
+
+    @property
+    def settings(self) -> Settings:
+        """What is in force."""
+        return self.manager.settings
+
+    async def reload(self, source: str) -> None:
+        """Read the configuration again, because *source* says so. What is wrong is in the log."""
+        await self.reloader.reload_and_log(Origin(source))
+
+    def check(self, settings: Settings) -> list[ConfigError]:
+        """What it cannot follow while it runs: see ``Reloader``."""
+        if self.folder is None or self.rpc.is_private or not Guard(settings.service).is_private:
+            return []
+        problem = "nobody but the service's own user is left, and grpc.sock is open to all"
+        return [ConfigError("service.identities", f"{problem}: needs a restart")]
+
+    def warn(self, settings: Settings, caller: Identity | None) -> list[str]:
+        """Whom these would lock out, and which overrides would have no effect any more."""
+        workers = (worker.identity for worker in self.desk.sessions.workers.values())
+        locked_out = lockouts(self.settings.service, settings.service, caller, workers)
+        return [*locked_out, *without_effect(self.manager.roster.overrides, settings)]
+
+    def adopt(self, settings: Settings) -> None:
+        """Follow the section ``service`` of these from now on. Does not block."""
+        rules = settings.service
+        self.guard.adopt(rules)
+        self.desk.adopt(rules, self.guard.again)
+        self.rpc.adopt(rules, self.guard)
+        self.gateway.adopt(startup_timeout=rules.startup_timeout, max_startups=rules.max_startups)
 
     @property
     def targets(self) -> list[str]:
@@ -146,14 +196,26 @@ class Server:
             hosts = rules.listen if rules.http_listen is None else rules.http_listen
             await self.http.start(hosts, rules.http_port)
 
+    def _watch(self) -> None:
+        async def changed() -> None:
+            await self.reload(FILE)
+
+        self._watcher = Watcher(self.source.files, changed, seen=self.source.seen or None)
+        self._watcher.start()
+
     def _make_http(self, certificates: Certificates | None) -> HttpServer:
         # A quarter of a second to import, for those only who want it.
         from tenantpool.observe.http_server import HttpServer
-        from tenantpool.observe.source import Source
+        from tenantpool.observe.source import Source as Observed
 
-        meter = self.rpc.meter
-        source = Source(self.manager, self.desk, self.guard, meter, self.reloads, self.alerts)
-        return HttpServer(source, certificates)
+        parts = (self.manager, self.desk, self.guard, self.rpc.meter, self.reloader, self.alerts)
+        observed = Observed(*parts)
+        return HttpServer(observed, certificates)
+
+    def _reload_problem(self) -> str:
+        """Why the last reload was refused, in a line; empty: it was not."""
+        latest = self.reloader.latest
+        return "" if latest is None or latest.worked else next(iter(latest.lines), "see the log")
 
     def _admits(self, uid: int) -> bool:
         """Whether that user of this host may come to the gateway's Unix socket at all.

@@ -27,7 +27,10 @@ _GONE_POLL = 0.005
 
 
 class Sessions:
-    """Who is connected. What becomes due through them is handed to *obey*."""
+    """Who is connected.
+
+    What becomes due through them is handed to *obey*; *watch* is told that there is more to come.
+    """
 
     def __init__(
         self,
@@ -35,11 +38,13 @@ class Sessions:
         tenures: Tenures,
         tickets: Tickets,
         obey: Callable[[Iterable[times.Action]], None],
+        watch: Callable[[], None],
     ) -> None:
         self._rules = rules
         self._tenures = tenures
         self._tickets = tickets
         self._obey = obey
+        self._watch = watch
         self._workers: dict[str, Worker] = {}
         self._by_identity: Counter[str] = Counter()
         self._closing = False
@@ -61,14 +66,20 @@ class Sessions:
     ) -> Worker:
         """Begin a session; notices go to *notify*. Raises NotAllowed, IdentityLimit, Draining."""
         self._check(identity)
-        ttl = self._rules.session_ttl + self._rules.lease_grace
-        session_id, label = secrets.token_hex(8), name[:_LONGEST_NAME] or identity.name
         worker = Worker(
-            session_id, identity, label, frozenset(deliveries), notify, monotonic(), ttl
+            secrets.token_hex(8),
+            identity,
+            name[:_LONGEST_NAME] or identity.name,
+            frozenset(deliveries),
+            notify,
+            monotonic(),
+            self._rules.session_ttl,
+            self._rules.lease_grace,
         )
-        self._workers[session_id] = worker
+        self._workers[worker.session_id] = worker
         self._by_identity[identity.name] += 1
         self._tenures.begin(worker.attendance)
+        self._watch()
         return worker
 
     def join(self, session_pass: str) -> Worker:
@@ -76,6 +87,8 @@ class Sessions:
         worker = self._workers.get(session_pass.partition(".")[0])
         if worker is None or not _is_same(session_pass, self.session_pass(worker)):
             raise NotAuthenticated("no session has this pass")
+        if worker.barred:
+            raise NotAuthenticated(worker.barred)
         return worker
 
     def session_pass(self, worker: Worker) -> str:
@@ -97,6 +110,22 @@ class Sessions:
             if all(slot is None or slot.state == GONE for slot in used):
                 return
             await asyncio.sleep(_GONE_POLL)
+
+    def end(self, worker: Worker) -> None:
+        """It is barred: cut what it still has, tell it why, and hang up.
+
+        Does not block; a second time does nothing.
+        """
+        self._obey(self._tenures.leave(worker.attendance, worker.barred))
+        error = NotAuthenticated(worker.barred)
+        for line in list(worker.lines):
+            line.end(error)
+
+    def adopt(self, rules: Service) -> None:
+        """Follow these *rules* from now on; sessions that are open live no shorter than before."""
+        self._rules = rules
+        for worker in self._workers.values():
+            worker.adopt(rules.session_ttl, rules.lease_grace)
 
     def dismiss(self, worker: Worker) -> None:
         """Its session is over."""

@@ -7,7 +7,7 @@ import socket
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from tenantpool.errors import BadRequest
+from tenantpool.errors import BadRequest, TenantpoolError
 from tenantpool.manager.journal import logger
 from tenantpool.v1.session_pb2 import SessionRequest, SessionResponse
 
@@ -35,11 +35,14 @@ class Stream:
         self._requests = requests
         self._write = write
         self._patience = desk.rules.startup_timeout
-        self._conversation = Conversation(desk, self._say, lambda _: identity, passes_sockets=False)
+        self._conversation = Conversation(
+            desk, self._say, lambda _: identity, self._end, passes_sockets=False
+        )
         self._unsent: deque[SessionResponse] = deque()
         self._is_writing = False
         self._writer: asyncio.Task[None] | None = None
         self._reader: asyncio.Task[object] | None = None
+        self._error: TenantpoolError | None = None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._conversation!r}, {len(self._unsent)} unsent>"
@@ -47,16 +50,17 @@ class Stream:
     async def run(self) -> None:
         """Talk until the worker hangs up.
 
-        Raises BadRequest if it does not introduce itself in time, or does not read.
+        Raises BadRequest if it does not introduce itself in time, or does not read, and that for
+        which the session was ended.
         """
         self._reader = asyncio.current_task()
         try:
             await self._talk()
         except asyncio.CancelledError:
-            if len(self._unsent) <= _MOST_UNSENT or self._reader is None:
+            if self._error is None or self._reader is None:
                 raise
             self._reader.uncancel()
-            raise BadRequest("the worker does not read") from None
+            raise self._error from None
         finally:
             self._conversation.hang_up()
             if self._writer is not None:
@@ -86,11 +90,16 @@ class Stream:
     def _say(self, response: SessionResponse, carried: socket.socket | None) -> None:
         assert carried is None
         self._unsent.append(response)
-        if len(self._unsent) == _MOST_UNSENT + 1 and self._reader is not None:
-            self._reader.cancel()
+        if len(self._unsent) > _MOST_UNSENT:
+            self._end(BadRequest("the worker does not read"))
         if not self._is_writing:
             self._is_writing = True
             self._writer = asyncio.create_task(self._flush_later())
+
+    def _end(self, error: TenantpoolError) -> None:
+        if self._error is None and self._reader is not None:
+            self._error = error
+            self._reader.cancel()
 
     async def _flush(self) -> None:
         try:

@@ -95,7 +95,7 @@ class Switchboard:
             return False
         loan.husk, loan.cancel_key = number, husk.cancel_key
         loan.delivery = DELIVERY_HAND_OFF
-        loan.way = HandOffWay(husk=number)
+        loan.way = husk.way
         self._keys.bind(husk.cancel_key, loan)
         return True
 
@@ -122,7 +122,8 @@ class Switchboard:
         loan.plug = None
         self._husks += 1
         loan.husk, loan.delivery = self._husks, DELIVERY_HAND_OFF
-        worker.husks[loan.husk] = Husk(loan.tenant.pool, loan.parameters, loan.cancel_key)
+        way = HandOffWay(husk=loan.husk)
+        worker.husks[loan.husk] = Husk(loan.tenant.pool, loan.parameters, loan.cancel_key, way)
         return loan
 
     def discard(self, worker: Worker, husks: Iterable[int]) -> None:

@@ -52,6 +52,7 @@ def tenant_view(spec: TenantSpec, stats: TenantStats | None) -> Tenant:
         weight=spec.limits.weight,
         guarantee=spec.limits.guarantee,
         breaker="closed",
+        suspended=spec.suspended,
     )
     if stats is not None:
         tenant.pool = stats.pool

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from tenantpool.core.pool import Pool
 from tenantpool.core.tenure import Attendance
-from tenantpool.v1.lease_pb2 import Delivery
+from tenantpool.errors import TenantpoolError
+from tenantpool.v1.lease_pb2 import Delivery, HandOffWay
 from tenantpool.v1.session_pb2 import SessionResponse
 
 from .identity import Identity
@@ -18,26 +19,43 @@ class Husk(NamedTuple):
 
     libpq was told once, at its start-up, what session it is in and how to cancel: so it takes only
     connections of the same *pool* with the same *parameters*, and its cancel key stays the same.
+    *way* is what a lease says that comes into it.
     """
 
     pool: Pool
     parameters: Mapping[str, str]
     cancel_key: tuple[int, int]
+    way: HandOffWay
+
+
+class Line(Protocol):
+    """A stream or channel of a session."""
+
+    def end(self, error: TenantpoolError) -> None:
+        """Tell the worker why, and hang up. Does not block."""
 
 
 class Worker:
-    """A process that borrows: its leases live as long as its heartbeats come."""
+    """A process that borrows: its leases live as long as its heartbeats come.
+
+    *ttl* is how long it may be silent, in seconds, as it was told; *grace* comes on top of that.
+    One that is ``barred``, for the reason that stands there, gets nothing any more; its session
+    ends when what it holds has come back.
+    """
 
     __slots__ = (
         "attendance",
+        "barred",
         "deliveries",
         "husks",
         "identity",
         "leases",
+        "lines",
         "name",
         "notify",
         "quiet_until",
         "session_id",
+        "ttl",
     )
 
     def __init__(
@@ -49,18 +67,27 @@ class Worker:
         notify: Callable[[SessionResponse], None],
         now: float,
         ttl: float,
+        grace: float,
     ) -> None:
         self.session_id = session_id
         self.identity = identity
         self.name = name
         self.deliveries = deliveries
         self.notify = notify
-        self.attendance = Attendance(now, ttl, self)
+        self.ttl = ttl
+        self.attendance = Attendance(now, ttl + grace, self)
+        self.barred = ""
+        self.lines: set[Line] = set()
         self.husks: dict[int, Husk] = {}
         self.leases = 0
         self.quiet_until = 0.0
 
     def __repr__(self) -> str:
-        return (
-            f"<{type(self).__name__} {self.name!r} of {self.identity.name}, {self.leases} leases>"
-        )
+        barred = ", barred" if self.barred else ""
+        who = f"{self.name!r} of {self.identity.name}"
+        return f"<{type(self).__name__} {who}, {self.leases} leases{barred}>"
+
+    def adopt(self, ttl: float, grace: float) -> None:
+        """The rules have changed. Its heartbeats go by what it was told, so never less of it."""
+        self.ttl = max(self.ttl, ttl)
+        self.attendance.ttl = self.ttl + grace

@@ -1,6 +1,7 @@
 import datetime
 
 from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -40,7 +41,7 @@ class GetTenantResponse(_message.Message):
     def __init__(self, tenant: _Optional[_Union[Tenant, _Mapping]] = ...) -> None: ...
 
 class Tenant(_message.Message):
-    __slots__ = ("name", "tier", "database", "pool", "cap", "weight", "guarantee", "in_use", "waiting", "leases", "refused", "breaker", "draining")
+    __slots__ = ("name", "tier", "database", "pool", "cap", "weight", "guarantee", "in_use", "waiting", "leases", "refused", "breaker", "draining", "suspended")
     class RefusedEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -61,6 +62,7 @@ class Tenant(_message.Message):
     REFUSED_FIELD_NUMBER: _ClassVar[int]
     BREAKER_FIELD_NUMBER: _ClassVar[int]
     DRAINING_FIELD_NUMBER: _ClassVar[int]
+    SUSPENDED_FIELD_NUMBER: _ClassVar[int]
     name: str
     tier: str
     database: str
@@ -74,7 +76,8 @@ class Tenant(_message.Message):
     refused: _containers.ScalarMap[str, int]
     breaker: str
     draining: bool
-    def __init__(self, name: _Optional[str] = ..., tier: _Optional[str] = ..., database: _Optional[str] = ..., pool: _Optional[str] = ..., cap: _Optional[int] = ..., weight: _Optional[float] = ..., guarantee: _Optional[int] = ..., in_use: _Optional[int] = ..., waiting: _Optional[int] = ..., leases: _Optional[int] = ..., refused: _Optional[_Mapping[str, int]] = ..., breaker: _Optional[str] = ..., draining: bool = ...) -> None: ...
+    suspended: str
+    def __init__(self, name: _Optional[str] = ..., tier: _Optional[str] = ..., database: _Optional[str] = ..., pool: _Optional[str] = ..., cap: _Optional[int] = ..., weight: _Optional[float] = ..., guarantee: _Optional[int] = ..., in_use: _Optional[int] = ..., waiting: _Optional[int] = ..., leases: _Optional[int] = ..., refused: _Optional[_Mapping[str, int]] = ..., breaker: _Optional[str] = ..., draining: bool = ..., suspended: _Optional[str] = ...) -> None: ...
 
 class ListDatabasesRequest(_message.Message):
     __slots__ = ()
@@ -209,11 +212,182 @@ class ConfigMistake(_message.Message):
     fix: str
     def __init__(self, place: _Optional[str] = ..., problem: _Optional[str] = ..., fix: _Optional[str] = ...) -> None: ...
 
+class PlanConfigRequest(_message.Message):
+    __slots__ = ("yaml",)
+    YAML_FIELD_NUMBER: _ClassVar[int]
+    yaml: str
+    def __init__(self, yaml: _Optional[str] = ...) -> None: ...
+
+class PlanConfigResponse(_message.Message):
+    __slots__ = ("digest", "new_digest", "changes", "restarts", "impacts")
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    NEW_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    RESTARTS_FIELD_NUMBER: _ClassVar[int]
+    IMPACTS_FIELD_NUMBER: _ClassVar[int]
+    digest: str
+    new_digest: str
+    changes: _containers.RepeatedCompositeFieldContainer[ConfigChange]
+    restarts: _containers.RepeatedCompositeFieldContainer[ConfigMistake]
+    impacts: _containers.RepeatedCompositeFieldContainer[Impact]
+    def __init__(self, digest: _Optional[str] = ..., new_digest: _Optional[str] = ..., changes: _Optional[_Iterable[_Union[ConfigChange, _Mapping]]] = ..., restarts: _Optional[_Iterable[_Union[ConfigMistake, _Mapping]]] = ..., impacts: _Optional[_Iterable[_Union[Impact, _Mapping]]] = ...) -> None: ...
+
+class ConfigChange(_message.Message):
+    __slots__ = ("kind", "subject", "text", "live")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    LIVE_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    subject: str
+    text: str
+    live: bool
+    def __init__(self, kind: _Optional[str] = ..., subject: _Optional[str] = ..., text: _Optional[str] = ..., live: bool = ...) -> None: ...
+
+class Impact(_message.Message):
+    __slots__ = ("tenant", "database", "above", "requests", "over_cap", "over_queue", "over_rate")
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    DATABASE_FIELD_NUMBER: _ClassVar[int]
+    ABOVE_FIELD_NUMBER: _ClassVar[int]
+    REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    OVER_CAP_FIELD_NUMBER: _ClassVar[int]
+    OVER_QUEUE_FIELD_NUMBER: _ClassVar[int]
+    OVER_RATE_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    database: str
+    above: int
+    requests: int
+    over_cap: int
+    over_queue: int
+    over_rate: int
+    def __init__(self, tenant: _Optional[str] = ..., database: _Optional[str] = ..., above: _Optional[int] = ..., requests: _Optional[int] = ..., over_cap: _Optional[int] = ..., over_queue: _Optional[int] = ..., over_rate: _Optional[int] = ...) -> None: ...
+
 class ReloadConfigRequest(_message.Message):
+    __slots__ = ("expected_digest", "dry_run", "yaml")
+    EXPECTED_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    YAML_FIELD_NUMBER: _ClassVar[int]
+    expected_digest: str
+    dry_run: bool
+    yaml: str
+    def __init__(self, expected_digest: _Optional[str] = ..., dry_run: bool = ..., yaml: _Optional[str] = ...) -> None: ...
+
+class ReloadConfigResponse(_message.Message):
+    __slots__ = ("changes", "digest")
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    changes: _containers.RepeatedScalarFieldContainer[str]
+    digest: str
+    def __init__(self, changes: _Optional[_Iterable[str]] = ..., digest: _Optional[str] = ...) -> None: ...
+
+class GetConfigRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
-class ReloadConfigResponse(_message.Message):
+class GetConfigResponse(_message.Message):
+    __slots__ = ("digest", "latest", "reloads")
+    class ReloadsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    LATEST_FIELD_NUMBER: _ClassVar[int]
+    RELOADS_FIELD_NUMBER: _ClassVar[int]
+    digest: str
+    latest: Reload
+    reloads: _containers.ScalarMap[str, int]
+    def __init__(self, digest: _Optional[str] = ..., latest: _Optional[_Union[Reload, _Mapping]] = ..., reloads: _Optional[_Mapping[str, int]] = ...) -> None: ...
+
+class Reload(_message.Message):
+    __slots__ = ("result", "source", "author", "made_at", "digest_before", "digest_after", "changes", "mistakes")
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    AUTHOR_FIELD_NUMBER: _ClassVar[int]
+    MADE_AT_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_AFTER_FIELD_NUMBER: _ClassVar[int]
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    MISTAKES_FIELD_NUMBER: _ClassVar[int]
+    result: str
+    source: str
+    author: str
+    made_at: _timestamp_pb2.Timestamp
+    digest_before: str
+    digest_after: str
+    changes: _containers.RepeatedScalarFieldContainer[str]
+    mistakes: _containers.RepeatedCompositeFieldContainer[ConfigMistake]
+    def __init__(self, result: _Optional[str] = ..., source: _Optional[str] = ..., author: _Optional[str] = ..., made_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., digest_before: _Optional[str] = ..., digest_after: _Optional[str] = ..., changes: _Optional[_Iterable[str]] = ..., mistakes: _Optional[_Iterable[_Union[ConfigMistake, _Mapping]]] = ...) -> None: ...
+
+class Override(_message.Message):
+    __slots__ = ("override_id", "tenant", "tier", "suspended", "was", "until", "ends_in", "author", "reason", "made_at")
+    OVERRIDE_ID_FIELD_NUMBER: _ClassVar[int]
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    TIER_FIELD_NUMBER: _ClassVar[int]
+    SUSPENDED_FIELD_NUMBER: _ClassVar[int]
+    WAS_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_FIELD_NUMBER: _ClassVar[int]
+    ENDS_IN_FIELD_NUMBER: _ClassVar[int]
+    AUTHOR_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    MADE_AT_FIELD_NUMBER: _ClassVar[int]
+    override_id: str
+    tenant: str
+    tier: str
+    suspended: bool
+    was: str
+    until: _timestamp_pb2.Timestamp
+    ends_in: _duration_pb2.Duration
+    author: str
+    reason: str
+    made_at: _timestamp_pb2.Timestamp
+    def __init__(self, override_id: _Optional[str] = ..., tenant: _Optional[str] = ..., tier: _Optional[str] = ..., suspended: bool = ..., was: _Optional[str] = ..., until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ends_in: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., author: _Optional[str] = ..., reason: _Optional[str] = ..., made_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class SetOverrideRequest(_message.Message):
+    __slots__ = ("tenant", "tier", "suspended", "lasts", "until", "reason")
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    TIER_FIELD_NUMBER: _ClassVar[int]
+    SUSPENDED_FIELD_NUMBER: _ClassVar[int]
+    LASTS_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    tier: str
+    suspended: bool
+    lasts: _duration_pb2.Duration
+    until: _timestamp_pb2.Timestamp
+    reason: str
+    def __init__(self, tenant: _Optional[str] = ..., tier: _Optional[str] = ..., suspended: bool = ..., lasts: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class SetOverrideResponse(_message.Message):
+    __slots__ = ("override", "changes")
+    OVERRIDE_FIELD_NUMBER: _ClassVar[int]
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    override: Override
+    changes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, override: _Optional[_Union[Override, _Mapping]] = ..., changes: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ListOverridesRequest(_message.Message):
+    __slots__ = ("tenant",)
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    def __init__(self, tenant: _Optional[str] = ...) -> None: ...
+
+class ListOverridesResponse(_message.Message):
+    __slots__ = ("overrides",)
+    OVERRIDES_FIELD_NUMBER: _ClassVar[int]
+    overrides: _containers.RepeatedCompositeFieldContainer[Override]
+    def __init__(self, overrides: _Optional[_Iterable[_Union[Override, _Mapping]]] = ...) -> None: ...
+
+class RemoveOverrideRequest(_message.Message):
+    __slots__ = ("override_id",)
+    OVERRIDE_ID_FIELD_NUMBER: _ClassVar[int]
+    override_id: str
+    def __init__(self, override_id: _Optional[str] = ...) -> None: ...
+
+class RemoveOverrideResponse(_message.Message):
     __slots__ = ("changes",)
     CHANGES_FIELD_NUMBER: _ClassVar[int]
     changes: _containers.RepeatedScalarFieldContainer[str]

@@ -75,10 +75,35 @@ class AdminServiceStub(object):
                 request_serializer=tenantpool_dot_v1_dot_admin__service__pb2.ValidateConfigRequest.SerializeToString,
                 response_deserializer=tenantpool_dot_v1_dot_admin__service__pb2.ValidateConfigResponse.FromString,
                 _registered_method=True)
+        self.PlanConfig = channel.unary_unary(
+                '/tenantpool.v1.AdminService/PlanConfig',
+                request_serializer=tenantpool_dot_v1_dot_admin__service__pb2.PlanConfigRequest.SerializeToString,
+                response_deserializer=tenantpool_dot_v1_dot_admin__service__pb2.PlanConfigResponse.FromString,
+                _registered_method=True)
         self.ReloadConfig = channel.unary_unary(
                 '/tenantpool.v1.AdminService/ReloadConfig',
                 request_serializer=tenantpool_dot_v1_dot_admin__service__pb2.ReloadConfigRequest.SerializeToString,
                 response_deserializer=tenantpool_dot_v1_dot_admin__service__pb2.ReloadConfigResponse.FromString,
+                _registered_method=True)
+        self.GetConfig = channel.unary_unary(
+                '/tenantpool.v1.AdminService/GetConfig',
+                request_serializer=tenantpool_dot_v1_dot_admin__service__pb2.GetConfigRequest.SerializeToString,
+                response_deserializer=tenantpool_dot_v1_dot_admin__service__pb2.GetConfigResponse.FromString,
+                _registered_method=True)
+        self.SetOverride = channel.unary_unary(
+                '/tenantpool.v1.AdminService/SetOverride',
+                request_serializer=tenantpool_dot_v1_dot_admin__service__pb2.SetOverrideRequest.SerializeToString,
+                response_deserializer=tenantpool_dot_v1_dot_admin__service__pb2.SetOverrideResponse.FromString,
+                _registered_method=True)
+        self.ListOverrides = channel.unary_unary(
+                '/tenantpool.v1.AdminService/ListOverrides',
+                request_serializer=tenantpool_dot_v1_dot_admin__service__pb2.ListOverridesRequest.SerializeToString,
+                response_deserializer=tenantpool_dot_v1_dot_admin__service__pb2.ListOverridesResponse.FromString,
+                _registered_method=True)
+        self.RemoveOverride = channel.unary_unary(
+                '/tenantpool.v1.AdminService/RemoveOverride',
+                request_serializer=tenantpool_dot_v1_dot_admin__service__pb2.RemoveOverrideRequest.SerializeToString,
+                response_deserializer=tenantpool_dot_v1_dot_admin__service__pb2.RemoveOverrideResponse.FromString,
                 _registered_method=True)
         self.Watch = channel.unary_stream(
                 '/tenantpool.v1.AdminService/Watch',
@@ -147,8 +172,45 @@ class AdminServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PlanConfig(self, request, context):
+        """What a configuration would change, and what that would have meant for the last hour. Applies
+        nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReloadConfig(self, request, context):
         """Reads the configuration again, and applies it as a whole or not at all.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetConfig(self, request, context):
+        """Which configuration is in force, and what became of the latest try to change it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetOverride(self, request, context):
+        """Gives a tenant another tier, or suspends it, for a time. It replaces an override of the same
+        kind, survives a restart, and is undone at its end.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListOverrides(self, request, context):
+        """The overrides in force.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveOverride(self, request, context):
+        """Undoes an override before its end.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -204,10 +266,35 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     request_deserializer=tenantpool_dot_v1_dot_admin__service__pb2.ValidateConfigRequest.FromString,
                     response_serializer=tenantpool_dot_v1_dot_admin__service__pb2.ValidateConfigResponse.SerializeToString,
             ),
+            'PlanConfig': grpc.unary_unary_rpc_method_handler(
+                    servicer.PlanConfig,
+                    request_deserializer=tenantpool_dot_v1_dot_admin__service__pb2.PlanConfigRequest.FromString,
+                    response_serializer=tenantpool_dot_v1_dot_admin__service__pb2.PlanConfigResponse.SerializeToString,
+            ),
             'ReloadConfig': grpc.unary_unary_rpc_method_handler(
                     servicer.ReloadConfig,
                     request_deserializer=tenantpool_dot_v1_dot_admin__service__pb2.ReloadConfigRequest.FromString,
                     response_serializer=tenantpool_dot_v1_dot_admin__service__pb2.ReloadConfigResponse.SerializeToString,
+            ),
+            'GetConfig': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetConfig,
+                    request_deserializer=tenantpool_dot_v1_dot_admin__service__pb2.GetConfigRequest.FromString,
+                    response_serializer=tenantpool_dot_v1_dot_admin__service__pb2.GetConfigResponse.SerializeToString,
+            ),
+            'SetOverride': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetOverride,
+                    request_deserializer=tenantpool_dot_v1_dot_admin__service__pb2.SetOverrideRequest.FromString,
+                    response_serializer=tenantpool_dot_v1_dot_admin__service__pb2.SetOverrideResponse.SerializeToString,
+            ),
+            'ListOverrides': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListOverrides,
+                    request_deserializer=tenantpool_dot_v1_dot_admin__service__pb2.ListOverridesRequest.FromString,
+                    response_serializer=tenantpool_dot_v1_dot_admin__service__pb2.ListOverridesResponse.SerializeToString,
+            ),
+            'RemoveOverride': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveOverride,
+                    request_deserializer=tenantpool_dot_v1_dot_admin__service__pb2.RemoveOverrideRequest.FromString,
+                    response_serializer=tenantpool_dot_v1_dot_admin__service__pb2.RemoveOverrideResponse.SerializeToString,
             ),
             'Watch': grpc.unary_stream_rpc_method_handler(
                     servicer.Watch,
@@ -443,6 +530,33 @@ class AdminService(object):
             _registered_method=True)
 
     @staticmethod
+    def PlanConfig(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tenantpool.v1.AdminService/PlanConfig',
+            tenantpool_dot_v1_dot_admin__service__pb2.PlanConfigRequest.SerializeToString,
+            tenantpool_dot_v1_dot_admin__service__pb2.PlanConfigResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ReloadConfig(request,
             target,
             options=(),
@@ -459,6 +573,114 @@ class AdminService(object):
             '/tenantpool.v1.AdminService/ReloadConfig',
             tenantpool_dot_v1_dot_admin__service__pb2.ReloadConfigRequest.SerializeToString,
             tenantpool_dot_v1_dot_admin__service__pb2.ReloadConfigResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetConfig(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tenantpool.v1.AdminService/GetConfig',
+            tenantpool_dot_v1_dot_admin__service__pb2.GetConfigRequest.SerializeToString,
+            tenantpool_dot_v1_dot_admin__service__pb2.GetConfigResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetOverride(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tenantpool.v1.AdminService/SetOverride',
+            tenantpool_dot_v1_dot_admin__service__pb2.SetOverrideRequest.SerializeToString,
+            tenantpool_dot_v1_dot_admin__service__pb2.SetOverrideResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListOverrides(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tenantpool.v1.AdminService/ListOverrides',
+            tenantpool_dot_v1_dot_admin__service__pb2.ListOverridesRequest.SerializeToString,
+            tenantpool_dot_v1_dot_admin__service__pb2.ListOverridesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveOverride(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tenantpool.v1.AdminService/RemoveOverride',
+            tenantpool_dot_v1_dot_admin__service__pb2.RemoveOverrideRequest.SerializeToString,
+            tenantpool_dot_v1_dot_admin__service__pb2.RemoveOverrideResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -153,3 +153,31 @@ def test_the_commands_load_what_is_heavy_only_when_they_run() -> None:
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == ""
+
+
+def test_plan_compares_two_files_without_a_service(run: Run, tmp_path: Path) -> None:
+    old, new = tmp_path / "old.yaml", tmp_path / "new.yaml"
+    old.write_text("databases: {main: {conninfo: host=x}}\ntenants: {acme: {tier: pro}}\n")
+    new.write_text(old.read_text() + "tiers: {pro: {cap: 30}}\n")
+    assert run("plan", str(old), "--against", str(old)) == (0, "nothing changes\n", "")
+    code, out, _ = run("plan", str(new), "--against", str(old))
+    assert (code, out) == (4, "tier pro: cap 25 → 30 (1 tenant)\n")
+    new.write_text(new.read_text() + "service: {name: other}\n")
+    code, out, _ = run("plan", str(new), "--against", str(old))
+    assert code == 5
+    assert "service.name: was tenantpool and is other: needs a restart\n" in out
+    new.write_text("tiers: {}")
+    code, out, err = run("plan", str(new), "--against", str(old))
+    assert (code, out) == (2, "")
+    assert err.startswith(f"error: {new}:")
+    code, _, err = run("plan", "--against", str(old))
+    assert code == 2
+    assert "needs a FILE" in err
+
+
+@pytest.mark.parametrize("command", ["plan", "reload", "tier", "suspend", "unsuspend", "overrides"])
+def test_what_steers_a_service_explains_itself(run: Run, command: str) -> None:
+    code, out, _ = run(command, "--help")
+    assert code == 0
+    for word in ("Examples", f"tenantpool {command}", "--target", "--token-file", "--tls-ca"):
+        assert word in out

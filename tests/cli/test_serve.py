@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import socket
 from contextlib import ExitStack
@@ -16,7 +15,6 @@ from tenantpool.embedded import EmbeddedPostgres
 from tests.cli.conftest import Serve
 from tests.cli.serving import Serving
 from tests.support.servers import on_latest
-from tests.support.wait import wait_until
 
 BACKENDS = "select count(*) from pg_stat_activity where application_name like 'tenantpool/%%'"
 
@@ -31,6 +29,7 @@ def test_it_says_where_it_listens_and_ends_well(serve: Serve, postgres: Embedded
     said = "\n".join(service.said)
     assert f"leases:   {service.target}, 127.0.0.1:" in said
     assert f"gateway:  {service.folder} port 1, 127.0.0.1 port " in said
+    assert "dashboard: http://127.0.0.1:" in said
     assert "try:      tenantpool exec acme -- psql" in said
     assert sockets(service.folder) == [".s.PGSQL.1", "grpc.sock", "session.sock"]
     with (
@@ -105,17 +104,6 @@ def test_a_port_that_is_taken_is_2_in_one_line(serve: Serve) -> None:
             f"error: service.grpc_port: cannot listen at 127.0.0.1:{port}; "
             "is another program there? take another one"
         ]
-
-
-@on_latest
-def test_sighup_changes_nothing_and_says_so(serve: Serve) -> None:
-    service = serve("--log-format", "json")
-    service.signal(signal.SIGHUP)
-    wait_until(lambda: "SIGHUP" in service.log)
-    entries = [json.loads(line) for line in service.log.splitlines()]
-    (entry,) = (entry for entry in entries if "SIGHUP" in entry["event"])
-    assert (entry["level"], entry["logger"]) == ("warning", "tenantpool")
-    assert service.stop() == 0
 
 
 def test_a_configuration_that_is_wrong_is_2_and_nothing_is_started() -> None:

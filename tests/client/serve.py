@@ -30,6 +30,7 @@ class RealService:
             "template": {"enabled": False},
             "service": {
                 "folder": str(folder),
+                "state": None,
                 "listen": ["127.0.0.1"],
                 "grpc_port": 0,
                 "gateway_port": 0,

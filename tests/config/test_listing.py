@@ -71,7 +71,7 @@ def test_a_listing_agrees_with_a_dictionary(rows: Rows, other: str) -> None:
 
 @given(many, st.integers(1, 40))
 def test_it_does_not_matter_how_the_rows_are_cut_or_ordered(rows: Rows, size: int) -> None:
-    sent = b"".join(encode((id_, *row)) + b"\n" for id_, row in reversed(rows.items()))
+    sent = b"".join(encode((id_, *row)) + b"\n" for id_, row in reversed(list(rows.items())))
     made = Listing.build(COLUMNS, [sent[i : i + size] for i in range(0, len(sent), size)])
     assert list(made) == list(listing(rows))
 

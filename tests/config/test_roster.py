@@ -111,6 +111,18 @@ def test_a_tenant_of_the_catalog_needs_no_template() -> None:
     assert [roster.lists(name) for name in ("acme", "other")] == [True, False]
 
 
+def test_guarantees_by_overrides_count_too() -> None:
+    tiers = {"pro": {"guarantee": 2}, "enterprise": {"guarantee": 6}}
+    made = Roster(settings(catalog=None, tiers=tiers, tenants={"acme": {"tier": "pro"}}))
+    made.check_capacity("main", 2)
+    roster = made.with_overrides(Overrides([override("acme", tier="enterprise")]))
+    roster.check_capacity("main", 6)
+    with pytest.raises(ConfigError, match="guarantees, 6 in all"):
+        roster.check_capacity("main", 5)
+    suspended = made.with_overrides(Overrides([override("acme", suspended=True)]))
+    suspended.check_capacity("main", 2)
+
+
 def test_guarantees_of_the_catalog_count_too() -> None:
     made = settings(
         template={"enabled": False},

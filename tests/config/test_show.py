@@ -12,8 +12,10 @@ from pydantic import SecretStr, TypeAdapter
 
 from tenantpool.config import (
     Breaker,
+    Catalog,
     Database,
     DatabaseBreaker,
+    Enforce,
     Settings,
     Template,
     Tenant,
@@ -54,6 +56,15 @@ def test_hidden_passwords_show_that_there_is_one() -> None:
     assert shown["tenants"]["acme"] == {"database": "url", "user": "acme", "password": "***"}
 
 
+def test_the_catalog_is_shown_without_its_password() -> None:
+    made = Settings(
+        databases={"main": {"conninfo": ""}},
+        catalog={"table": "tenants", "user": "reader", "password": "geheim"},
+    )
+    shown = yaml.safe_load(effective_yaml(made))["catalog"]
+    assert (shown["table"], shown["password"], shown["interval"]) == ("tenants", "***", 60)
+
+
 def test_a_conninfo_without_a_secret_is_shown_whole() -> None:
     assert hide_conninfo("host=db port=1") == "host=db port=1"
 
@@ -85,7 +96,9 @@ def test_the_example_shows_every_way_to_tell_tenants_apart() -> None:
     assert len(shared) == 1
 
 
-@pytest.mark.parametrize("model", [Settings, Database, Tier, Breaker, DatabaseBreaker])
+@pytest.mark.parametrize(
+    "model", [Settings, Database, Tier, Breaker, DatabaseBreaker, Enforce, Catalog]
+)
 def test_every_field_of_a_model_is_described(model: type[Settings]) -> None:
     for name, field in model.model_fields.items():
         assert field.description, name
@@ -97,7 +110,7 @@ def test_every_field_of_a_tenant_is_described(section: type[Tenant]) -> None:
         assert field.get("description"), name
 
 
-@pytest.mark.parametrize("model", [Settings, Database, Tier, Breaker])
+@pytest.mark.parametrize("model", [Settings, Database, Tier, Breaker, Catalog])
 def test_every_duration_names_its_unit(model: type[Settings]) -> None:
     endings = ("timeout", "_idle", "_grace", "interval", "lifetime", "_after", "_lease", "_age")
     for name, field in model.model_fields.items():

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tenantpool.config import Settings
+from tenantpool.config.yamlfile import YamlFile
 from tenantpool.errors import ConfigError, ConfigErrors
 
 from .conftest import MAIN, Complaints, Load
@@ -99,6 +104,10 @@ def test_what_the_client_is_told_is_no_setting(load: Load) -> None:
     assert "geheim" not in repr(load(MAIN, environ=environ))
 
 
+def test_how_the_gateway_relays_is_no_setting(load: Load) -> None:
+    assert repr(load(MAIN, environ={"TENANTPOOL_PURE_PYTHON": "1"})) == repr(load(MAIN))
+
+
 def test_explicit_settings_read_no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TENANTPOOL_CLOSE_GRACE", "3")
     assert Settings(databases={"main": {"conninfo": ""}}).close_grace == 10
@@ -119,7 +128,38 @@ def test_anchors_and_merge_keys_work(load: Load) -> None:
 
 
 def test_a_section_that_holds_itself_is_an_error(complaints: Complaints) -> None:
-    assert complaints("tenants: &a {acme: *a}")[0].startswith("t.yaml:4: tenants.acme.acme: ")
+    assert complaints("tenants: &a {acme: *a}") == ["t.yaml:4: there is no anchor a above"]
+
+
+def test_of_several_merged_sections_the_first_wins_and_what_is_written_wins_over_all(
+    load: Load,
+) -> None:
+    text = """tenants:
+  a: &a {tier: pro, schema: a}
+  b: &b {tier: basic, schema: b, role: b}
+  c: {<<: [*a, *b], schema: c}
+  "<<": {tier: pro}
+"""
+    made = load(MAIN + text).tenants
+    assert (made["c"].tier, made["c"].schema, made["c"].role) == ("pro", "c", "b")
+    assert made["<<"].tier == "pro"
+
+
+scalars = st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False)
+sections = st.dictionaries(
+    st.text(min_size=1),
+    st.recursive(scalars, lambda v: st.lists(v) | st.dictionaries(st.text(), v), max_leaves=20),
+    min_size=1,
+)
+
+
+@given(sections, st.sampled_from([None, True, False]))
+def test_a_file_is_read_as_yaml_means_it(values: dict[str, object], flow: bool | None) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "t.yaml")
+        text = yaml.safe_dump(values, default_flow_style=flow, allow_unicode=True)
+        path.write_text(text, encoding="utf-8")
+        assert YamlFile(path).values == yaml.safe_load(text)
 
 
 @pytest.mark.parametrize(
@@ -134,6 +174,10 @@ def test_a_section_that_holds_itself_is_an_error(complaints: Complaints) -> None
         ),
         ("? [a]\n: b\n", "t.yaml:1: a key must be a name"),
         (MAIN + "    conninfo: ''\n", "t.yaml:4: conninfo stands on line 3 already"),
+        ("a: 1\n---\nb: 2\n", "t.yaml:2: a second document begins; write one only"),
+        ("a: !set {b}\n", "t.yaml:1: the tag !set means nothing here"),
+        ("a: {<<: 1}\n", "t.yaml:1: <<: must be followed by a mapping, or a list of them"),
+        (f"a: {'[' * 2000}{']' * 2000}\n", "t.yaml: is nested too deeply"),
         ("tenants: {a: {}, a: {}}\n", "t.yaml:1: a stands on line 1 already"),
         (
             "a: !!python/name:os.system x\n",

@@ -8,6 +8,7 @@ every ranking of the core is compared with that.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from math import inf
 
 from tenantpool.core.actions import (
@@ -84,10 +85,16 @@ class Model:
 
     # -- the events and what came back -----------------------------------------------------------
 
-    def took(self, actions: Actions, asking: Request | None = None) -> None:
+    def took(
+        self,
+        actions: Actions,
+        asking: Request | None = None,
+        arriving: Collection[Request] = (),
+    ) -> None:
         """An event has returned *actions*: note them, and check everything.
 
-        Who is *asking* may be answered too: it need not, as it sees what has become of it.
+        Who is *asking* may be answered too: it need not, as it sees what has become of it. Those
+        who are *arriving* sleep since they asked elsewhere.
         """
         answers: Counter[Request] = Counter()
         for action in actions:
@@ -120,14 +127,14 @@ class Model:
         if asking is not None:
             assert answers.pop(asking, 0) <= 1
             self._follow(asking)
-        self._follow_requests(answers)
+        self._follow_requests(answers, arriving)
         self._follow_slots(actions)
         self.check()
 
-    def _follow_requests(self, answers: Counter[Request]) -> None:
+    def _follow_requests(self, answers: Counter[Request], arriving: Collection[Request]) -> None:
         for request in self.requests:
             before, after = self._follow(request)
-            told = (before, after) in TOLD
+            told = (before, after) in TOLD or (request in arriving and after != WAITING)
             assert answers.pop(request, 0) == told, "somebody sleeps on, or is woken in vain"
         assert not answers, "an answer to nobody"
 
@@ -159,11 +166,15 @@ class Model:
     def woke(self, actions: Actions) -> None:
         """As ``took``, for ``wake``, which ends only what has been asked for in vain."""
         before = dict(self.requests)
+        held = Counter(request.tenant for request in self.granted())
+        too_many = max(0, held.total() - self.db.limits.capacity)
+        too_many += sum(max(0, count - tenant.ceiling) for tenant, count in held.items())
         self.took(actions)
-        for request, state in self.requests.items():
-            if state == REVOKED != before[request]:
-                assert self.asked[request] <= self.now, "ended before its deadline"
-                assert request.tenant.limits.shrink == TERMINATE
+        ended = [r for r, state in self.requests.items() if state == REVOKED != before[r]]
+        assert len(ended) <= too_many, "ended more than had to go"
+        for request in ended:
+            assert self.asked[request] <= self.now, "ended before its deadline"
+            assert request.tenant.limits.shrink == TERMINATE
 
     def moved(self, former: Tenant, tenant: Tenant, requests: list[Request]) -> None:
         """A tenant came to another seat, with those who waited."""
@@ -281,7 +292,7 @@ class Model:
             assert not pool.idle, "waits beside an idle connection"
         elif tenant in db.ranking and not outranked:
             assert not pool.idle, "may not have its overflow"
-        if not pool.slots:
+        if not pool.slots and tenant.in_use < tenant.ceiling:
             for breaker in (pool.breaker, db.breaker):
                 assert not self._is_shut(breaker), "waits behind an open breaker"
         if tenant in db.ranking and self._may_connect(pool):

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
+from tenantpool.core.limits import BreakerLimits
 from tenantpool.core.request import GRANTED, WAITING
 from tenantpool.core.slot import GONE
 from tests.core.driver import UNREACHABLE, World, states
@@ -92,3 +97,29 @@ def test_a_database_that_answers_takes_connections() -> None:
     world.perform(world.db.reachable(world.now, 2))
     world.lease_all(2, world.tenant("a"))
     assert world.told("breaker closed") == [{"of": "main"}]
+
+
+def test_all_limits_of_a_database_change_at_once() -> None:
+    world = World(capacity=4, connect_concurrency=1)
+    a = world.tenant("a")
+    world.ask_for(4, a)
+    assert world.opening(a) == 1
+    limits = replace(world.db.limits, connect_concurrency=3, breaker=BreakerLimits(failures=9))
+    world.perform(world.db.set_limits(world.now, limits))
+    assert world.opening(a) == 3
+    assert world.db.breaker.limits.failures == 9
+
+
+@pytest.mark.parametrize(("age", "closes"), [(0.0, 1), (50.0, 1), (500.0, 0)])
+def test_another_min_connection_age_counts_for_connections_that_are_there(
+    age: float, closes: int
+) -> None:
+    world = World(capacity=1, min_connection_age=10.0)
+    world.open_idle(1, world.tenant("a"))
+    world.run(60.0)
+    limits = replace(world.db.limits, min_connection_age=age)
+    world.perform(world.db.set_limits(world.now, limits))
+    waiting = world.ask(world.tenant("b"))
+    assert len(world.closes) == closes
+    world.run(500.0)
+    assert waiting.state == GRANTED

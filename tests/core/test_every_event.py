@@ -7,6 +7,7 @@ takes minutes, so it needs ``pytest -o faulthandler_timeout=0``.
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -85,8 +86,13 @@ class EveryEvent(RuleBasedStateMachine):
     def now(self) -> float:
         return self.model.now
 
-    def took(self, actions: Actions, asking: Request | None = None) -> None:
-        self.model.took(actions, asking)
+    def took(
+        self,
+        actions: Actions,
+        asking: Request | None = None,
+        arriving: Collection[Request] = (),
+    ) -> None:
+        self.model.took(actions, asking, arriving)
         assert not self.db._actions, "actions left behind"
 
     def tenant(self, name: str) -> Tenant:
@@ -252,7 +258,7 @@ class EveryEvent(RuleBasedStateMachine):
         tenant = self.tenant(name)
         abroad = self.model.abroad[name] + former.in_use
         self.model.moved(former, tenant, requests)
-        self.took(self.db.arrive(self.now, tenant, requests, abroad))
+        self.took(self.db.arrive(self.now, tenant, requests, abroad), arriving=requests)
         self.nobody_is_lost(waited, tenant)
 
     def nobody_is_lost(self, waited: list[Request], tenant: Tenant) -> None:

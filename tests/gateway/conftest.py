@@ -13,6 +13,7 @@ import uvloop
 
 from tenantpool.embedded import EmbeddedPostgres
 from tenantpool.gateway.listener import Gateway
+from tenantpool.gateway.relays import PURE_PYTHON, Relays
 from tests.gateway.support import House, PlainExchange
 
 # The first loop of libuv opens a pipe for signals that the process keeps: no test leaks it.
@@ -34,7 +35,19 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-async def house(postgres: EmbeddedPostgres, database: str, folder: Path) -> AsyncIterator[House]:
+def relays(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the house's gateway relays with: C or Python, see ``in_both``; else what there is."""
+    language = getattr(request, "param", None)
+    if language is not None:
+        monkeypatch.setenv(PURE_PYTHON, "1" if language == "Python" else "")
+    if language == "C" and Relays().language != language:
+        pytest.skip("the splice is not compiled: python tools/build_splice.py says why")
+
+
+@pytest.fixture
+async def house(
+    postgres: EmbeddedPostgres, database: str, folder: Path, relays: None
+) -> AsyncIterator[House]:
     """A gateway on TCP and a Unix socket, in front of an empty database."""
     unhandled: list[dict[str, object]] = []  # what asyncio would only log
     asyncio.get_running_loop().set_exception_handler(lambda _, context: unhandled.append(context))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 from psycopg import AsyncConnection
 from psycopg.conninfo import make_conninfo
 
@@ -20,6 +21,9 @@ from tenantpool.gateway.keys import CancelKeys, Key
 from tenantpool.gateway.listener import Gateway
 from tenantpool.gateway.protocol import message
 from tests.support.wait import wait_until_async
+
+in_both = pytest.mark.parametrize("relays", ["C", "Python"], indirect=True)
+"""Runs a test with the house's gateway relaying in C, and in Python."""
 
 PARAMETERS = (
     "server_version",

@@ -16,11 +16,15 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from tests.gateway import programs
-from tests.gateway.support import House
+from tests.gateway.support import House, in_both
 from tests.support.servers import on_latest
 from tests.support.wait import wait_until_async
 
-pytestmark = [on_latest, pytest.mark.parametrize("unix", [True, False], ids=["unix", "tcp"])]
+pytestmark = [
+    on_latest,
+    in_both,
+    pytest.mark.parametrize("unix", [True, False], ids=["unix", "tcp"]),
+]
 
 LARGE = "select repeat('x', 1000) from generate_series(1, 10000)"
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -11,6 +13,20 @@ from hypothesis import strategies as st
 
 from tenantpool.gateway.framing import Framing
 from tenantpool.gateway.protocol import READY_FOR_QUERY, ProtocolViolation, message
+
+if TYPE_CHECKING:
+    from tenantpool.gateway._splice import Framing as NativeFraming
+
+Kind = Callable[[], "Framing | NativeFraming"]
+
+KINDS: list[Kind] = [Framing]
+"""And the one in C, if it was compiled."""
+with suppress(ImportError):
+    from tenantpool.gateway import _splice
+
+    KINDS.append(_splice.Framing)
+
+pytestmark = pytest.mark.parametrize("kind", KINDS, ids=["Python", "C"][: len(KINDS)])
 
 BODIES = st.binary(max_size=20)
 REQUESTS = st.builds(message, st.sampled_from([bytes([k]) for k in b"BCDEFHPQScdf"]), BODIES)
@@ -48,10 +64,10 @@ def conversations(draw: st.DrawFn) -> tuple[bytes, bytes]:
 
 @given(conversations(), st.lists(st.integers(0)), st.lists(st.integers(0)))
 def test_pieces_are_as_good_as_the_whole(
-    conversation: tuple[bytes, bytes], cuts: list[int], more_cuts: list[int]
+    kind: Kind, conversation: tuple[bytes, bytes], cuts: list[int], more_cuts: list[int]
 ):
     requests, answers = conversation
-    whole, parts = Framing(), Framing()
+    whole, parts = kind(), kind()
     assert whole.requests(requests) == requests
     assert feed(parts.requests, requests, cuts) == requests
     assert whole.answers(answers) == answers
@@ -60,9 +76,11 @@ def test_pieces_are_as_good_as_the_whole(
 
 
 @given(st.lists(REQUESTS), st.binary(max_size=30), st.lists(st.integers(0)))
-def test_terminate_and_what_follows_stay_here(asked: list[bytes], rest: bytes, cuts: list[int]):
+def test_terminate_and_what_follows_stay_here(
+    kind: Kind, asked: list[bytes], rest: bytes, cuts: list[int]
+):
     requests = b"".join(asked)
-    framing, forwarded = Framing(), b""
+    framing, forwarded = kind(), b""
     for piece in pieces(requests + message(b"X", b"") + rest, cuts):
         if not framing.terminated:
             forwarded += framing.requests(piece)
@@ -71,9 +89,9 @@ def test_terminate_and_what_follows_stay_here(asked: list[bytes], rest: bytes, c
 
 
 @given(st.binary(max_size=60), st.lists(st.integers(0)))
-def test_garbage_is_refused_in_pieces_too(data: bytes, cuts: list[int]):
+def test_garbage_is_refused_in_pieces_too(kind: Kind, data: bytes, cuts: list[int]):
     def outcome(cuts: list[int]) -> tuple[bytes, str]:
-        framing, forwarded = Framing(), b""
+        framing, forwarded = kind(), b""
         try:
             for piece in pieces(data, cuts):
                 if not framing.terminated:
@@ -86,22 +104,22 @@ def test_garbage_is_refused_in_pieces_too(data: bytes, cuts: list[int]):
 
 
 @given(st.binary(max_size=60), st.lists(st.integers(0)))
-def test_a_backend_may_say_anything(data: bytes, cuts: list[int]):
-    framing = Framing()
+def test_a_backend_may_say_anything(kind: Kind, data: bytes, cuts: list[int]):
+    framing = kind()
     assert feed(framing.answers, data, cuts) + framing.rest_of_answers() == data
 
 
 @pytest.mark.parametrize("bad", [b"\0\0\0\0\4", b"Q\0\0\0\3", b"Q\x7f\xff\xff\xff", b"p\0\0\0\4"])
-def test_what_can_not_be_a_message(bad: bytes):
+def test_what_can_not_be_a_message(kind: Kind, bad: bytes):
     with pytest.raises(ProtocolViolation, match="invalid message"):
-        Framing().requests(bad)
+        kind().requests(bad)
 
 
 Step = tuple[str, bytes]
 
 
-def after(*steps: Step) -> Framing:
-    framing = Framing()
+def after(kind: Kind, *steps: Step) -> Framing | NativeFraming:
+    framing = kind()
     for side, data in steps:
         follow = framing.requests if side == "client" else framing.answers
         assert follow(data) == data
@@ -150,8 +168,8 @@ READY = READY_FOR_QUERY
         "copy in, extended, refused": [(CLIENT, EXTENDED + SYNC), (BACKEND, ERROR + READY)],
     }.values(),
 )
-def test_clean(steps: list[Step]):
-    assert after(*steps).is_clean
+def test_clean(kind: Kind, steps: list[Step]):
+    assert after(kind, *steps).is_clean
 
 
 @pytest.mark.parametrize(
@@ -182,22 +200,22 @@ def test_clean(steps: list[Step]):
         "replication": [(CLIENT, QUERY), (BACKEND, message(b"W", b"x")), (BACKEND, READY)],
     }.values(),
 )
-def test_not_clean(steps: list[Step]):
-    assert not after(*steps).is_clean
+def test_not_clean(kind: Kind, steps: list[Step]):
+    assert not after(kind, *steps).is_clean
 
 
-def test_half_messages_are_not_clean():
-    framing = Framing()
+def test_half_messages_are_not_clean(kind: Kind):
+    framing = kind()
     assert framing.requests(b"Q\0\0\0\x20select") == b"Q\0\0\0\x20select"
     assert not framing.is_clean
-    framing = Framing()
+    framing = kind()
     framing.answers(message(b"A", b"x")[:-1])
     assert not framing.is_clean
     assert not framing.answers_whole
 
 
-def test_the_head_of_a_terminate_stays_here():
-    framing = Framing()
+def test_the_head_of_a_terminate_stays_here(kind: Kind):
+    framing = kind()
     assert framing.requests(QUERY + b"X\0\0") == QUERY
     assert framing.requests(b"\0\4") == b""
     assert framing.terminated

@@ -10,11 +10,11 @@ import psycopg
 import pytest
 
 from tenantpool.gateway.protocol import message
-from tests.gateway.support import House, query
+from tests.gateway.support import House, in_both, query
 from tests.support.servers import on_latest
 from tests.support.wait import wait_until_async
 
-pytestmark = on_latest
+pytestmark = [on_latest, in_both]
 
 TERMINATE = message(b"X", b"")
 

@@ -163,9 +163,22 @@ async def test_half_a_startup_packet_is_not_waited_for(house: House):
         await strict.close()
 
 
+async def test_times_that_change_hold_for_those_who_come_next(house: House):
+    gateway = Gateway(house.exchange, startup_timeout=60)
+    house.port = await gateway.listen_tcp("127.0.0.1", 0)
+    try:
+        gateway.adopt(startup_timeout=0.1, max_startups=1000)
+        assert (await (await house.raw()).error())["C"] == "57014"
+        gateway.adopt(startup_timeout=60, max_startups=0)
+        assert (await (await house.raw()).error())["C"] == "53300"
+    finally:
+        await gateway.close()
+
+
 REFUSALS = {
     errors.UnknownTenant: "3D000",
     errors.Draining: "57P03",
+    errors.TenantSuspended: "28000",
     errors.BreakerOpen: "57P03",
     errors.ConnectFailed: "57P03",
     errors.ConnectTimeout: "57P03",

@@ -14,11 +14,11 @@ import psycopg
 import pytest
 
 from tenantpool.gateway.listener import Gateway
-from tests.gateway.support import House, packet
+from tests.gateway.support import House, in_both, packet
 from tests.support.servers import on_latest
 from tests.support.wait import wait_until_async
 
-pytestmark = on_latest
+pytestmark = [on_latest, in_both]
 
 SSL_REQUEST = packet((80877103).to_bytes(4, "big"))
 

@@ -9,8 +9,11 @@ from typing import Any
 import grpc
 import pytest
 
+from tenantpool.config.show import effective_yaml
 from tenantpool.embedded import EmbeddedPostgres
+from tenantpool.errors import ConfigError
 from tenantpool.observe.alerts.message import SIGNATURE, verify
+from tenantpool.service.reload import CALL, Origin
 from tenantpool.service.server import Server
 from tenantpool.v1.lease_pb2 import AcquireLeaseRequest
 from tenantpool.v1.lease_service_pb2_grpc import LeaseServiceStub
@@ -130,10 +133,13 @@ async def test_a_reload_that_was_refused_fires_until_one_works(
     postgres: EmbeddedPostgres, database: str, receiver: Receiver
 ) -> None:
     async with serving(made(postgres, database, receiver, reload_failed=FAST)) as (server, _):
-        server.reloads.note(["tiers.basic.cap: must be above 0"], worked=False)
+        with pytest.raises(ConfigError):
+            await server.reloader.reload(Origin(CALL), yaml="tiers: {}")
         await wait_until_async(lambda: len(receiver.received) == 1)
-        assert "tiers.basic.cap: must be above 0" in receiver.received[0].json["summary"]
-        server.reloads.note([], worked=True)
+        assert "databases: is missing" in receiver.received[0].json["summary"]
+        same = effective_yaml(server.settings).replace("url: '**********'", f"url: {receiver.url}")
+        same = same.replace("secret: '**********'", f"secret: {SECRET}")
+        await server.reloader.reload(Origin(CALL), yaml=same)
         await wait_until_async(lambda: len(receiver.received) == 2)
 
 

@@ -12,11 +12,13 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from tenantpool.config.show import effective_yaml
 from tenantpool.core.tally import BOUNDS, Tally
 from tenantpool.embedded import EmbeddedPostgres
-from tenantpool.errors import AcquireTimeout, Refused
+from tenantpool.errors import AcquireTimeout, ConfigError, Refused
 from tenantpool.observe.catalogue import METRICS, Metric
 from tenantpool.observe.quantiles import added, quantile, waits_of
+from tenantpool.service.reload import CALL, Origin
 from tenantpool.service.server import Server
 from tenantpool.v1.admin_service_pb2 import GetTenantRequest, ListDatabasesRequest
 from tenantpool.v1.admin_service_pb2_grpc import AdminServiceStub
@@ -119,12 +121,13 @@ async def test_every_metric_is_there_from_the_start(served: tuple[Server, Web]) 
     found = await scrape(web)
     for metric in METRICS.values():
         for name in names_of(metric):
-            for labels in found.labels(name) or pytest.fail(f"{name} is missing"):
-                assert labels.keys() - {"le"} == set(metric.labels)
+            every = found.labels(name)
+            assert len(every), f"{name} is missing"
+            assert all(labels.keys() - {"le"} == set(metric.labels) for labels in every)
     for name in ("refusals", "would_refuse", "leases", "leaks", "revoked"):
         assert found.value(f"tenantpool_{name}_total", tier="enterprise") == 0
-    assert found.value("tenantpool_config_last_reload_success") == 0
-    assert found.families["process_resident_memory_bytes"]
+    assert found.value("tenantpool_config_last_reload_success") == 1
+    assert "process_resident_memory_bytes" in found.families
     await server.manager.release(lease)
 
 
@@ -224,14 +227,16 @@ async def test_calls_over_grpc_are_counted_by_how_they_ended() -> None:
 
 async def test_reloads_are_counted_by_how_they_ended() -> None:
     async with serving(settings()) as (server, web):
-        server.reloads.note(["tiers.pro.cap: 25 -> 30"], worked=True)
-        server.reloads.note(["tiers.pro.cap: must be a number"], worked=False)
+        same = effective_yaml(server.settings)
+        await server.reloader.reload(Origin(CALL), yaml=same.replace("cap: 25", "cap: 30"))
+        with pytest.raises(ConfigError):
+            await server.reloader.reload(Origin(CALL), yaml="tiers: {pro: {cap: many}}")
         found = await scrape(web)
         assert found.value("tenantpool_config_reloads_total", result="success") == 1
         assert found.value("tenantpool_config_reloads_total", result="failure") == 1
         assert found.value("tenantpool_config_last_reload_success") == 0
         page = (await web.get("/configuration")).text
-        assert "tiers.pro.cap: 25 -&gt; 30" in page
+        assert "tier pro: cap 25 → 30 (1 tenant)" in page
 
 
 # -- quantiles ---------------------------------------------------------------------------------

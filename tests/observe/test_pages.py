@@ -28,7 +28,7 @@ async def names(web: Web, query: str = "") -> list[str]:
 
 
 async def test_ten_thousand_tenants_come_fifty_at_a_time() -> None:
-    tenants = {f"t{number:05}": {} for number in range(10_000)}
+    tenants: dict[str, object] = {f"t{number:05}": {} for number in range(10_000)}
     async with serving(settings(tenants=tenants)) as (_, web):
         assert await names(web) == [f"t{number:05}" for number in range(50)]
         assert await names(web, "?page=200") == [f"t{number:05}" for number in range(9950, 10_000)]

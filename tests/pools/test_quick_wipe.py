@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 from tenantpool.embedded import EmbeddedPostgres
 from tenantpool.pools import quick_wipe
+from tenantpool.pools.quick_wipe import Wiper
 from tests.pools._async.conftest import OpenLink, open_link
 from tests.pools._async.test_leaks_on_the_server import MARKS, look
 from tests.pools._async.test_wipe import LEFT
@@ -24,9 +27,9 @@ async def wipe(link, timeout: float = 20.0) -> str:
     """Wipe quickly; return the problem."""
     problems: list[str] = []
     link.is_lent_away = True
-    work = link.wipe_quickly(0.0, timeout, problems.append)
-    assert work is not None
-    await work
+    wiper = Wiper(timeout)
+    assert link.wipe_quickly(wiper, problems.append)
+    await wiper.close()
     (problem,) = problems
     return problem
 
@@ -109,10 +112,65 @@ async def test_only_the_other_wipe_will_do_where_libpq_has_changed_settings(
     link.is_lent_away = True
     await link.switch("set timezone = 'Asia/Tokyo'", undo=False)
     assert link.parameters["TimeZone"] == "Asia/Tokyo"
-    assert link.wipe_quickly(0.0, 1.0, print) is None
+    wiper = Wiper(1.0)
+    assert not link.wipe_quickly(wiper, print)
+    await wiper.close()
     await link.wipe(20)
     assert link.parameters == known
     assert await wipe(link) == ""
+
+
+async def test_the_answers_of_others_do_not_wait_for_one_that_does_not_come() -> None:
+    problems: list[tuple[str, str]] = []
+    wiper = Wiper(0.2)
+    pairs = [_pair() for _ in range(3)]
+    for name, (ours, _) in zip("abc", pairs, strict=True):
+        wiper.wipe(ours, partial(_note, problems, name))
+    for at in (2, 1):
+        theirs = pairs[at][1]
+        theirs.send(answer_to(theirs.recv(1000)))
+    await wiper.close()
+    assert sorted(problems) == [("a", "no answer in time"), ("b", ""), ("c", "")]
+    _close(pairs)
+
+
+async def test_one_whose_server_has_gone_ends_at_once() -> None:
+    problems: list[str] = []
+    wiper = Wiper(20.0)
+    pairs = [_pair(), _pair()]
+    pairs[0][1].close()
+    for ours, _ in pairs:
+        wiper.wipe(ours, problems.append)
+    pairs[1][1].close()
+    await wiper.close()
+    assert len(problems) == 2
+    assert all(problems)
+    _close(pairs)
+
+
+def _note(problems: list[tuple[str, str]], name: str, problem: str) -> None:
+    problems.append((name, problem))
+
+
+def _pair() -> tuple[socket.socket, socket.socket]:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    return ours, theirs
+
+
+def _close(pairs: list[tuple[socket.socket, socket.socket]]) -> None:
+    for pair in pairs:
+        for end in pair:
+            end.close()
+
+
+FRAMES = [b"1", b"2", b"C", b"1", b"2", b"D", b"C", b"Z"]
+
+
+def answer_to(question: bytes) -> bytes:
+    """What a server says to a wipe."""
+    nonce = question.partition(b"SELECT '")[2].partition(b"'")[0]
+    return quick_wipe._ANSWER + nonce + quick_wipe._ANSWERED
 
 
 ASIDES = st.lists(
@@ -127,16 +185,14 @@ def test_an_answer_is_understood_in_whatever_pieces_it_comes(asides, cuts, data)
 
 
 async def _answer_in_pieces(asides, cuts, data) -> None:
-    import socket
-
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.setblocking(False)
         problems: list[str] = []
-        work = quick_wipe.QuickWipe(ours, 0.0, 20.0, problems.append)
-        theirs.recv(1000)
-        frames = [b"C", b"Z", b"T", b"D", b"C", b"Z"]
-        answer = work._expected
+        wiper = Wiper(20.0)
+        wiper.wipe(ours, problems.append)
+        frames = list(FRAMES)
+        answer = answer_to(theirs.recv(1000))
         for kind, body in asides:  # between two of the frames
             at = _boundaries(answer)[data.draw(st.integers(0, len(frames)))]
             answer = answer[:at] + quick_wipe._message(kind, body) + answer[at:]
@@ -144,7 +200,7 @@ async def _answer_in_pieces(asides, cuts, data) -> None:
         for start, end in _pieces(len(answer), cuts):
             theirs.send(answer[start:end])
             await asyncio.sleep(0)
-        await work
+        await wiper.close()
         assert problems == [""]
 
 

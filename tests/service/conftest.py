@@ -19,6 +19,12 @@ def _grpc(grpc_poller: None) -> None:
     """All of these tests may use gRPC."""
 
 
+@pytest.fixture(autouse=True)
+def _no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let configurations be read as soon as somebody asks."""
+    monkeypatch.setattr("tenantpool.service.reload._REST", 0.0)
+
+
 @pytest.fixture
 async def service(tmp_path: Path) -> AsyncIterator[Service]:
     """A service without identities: whoever runs the tests may do everything."""

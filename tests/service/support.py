@@ -15,10 +15,14 @@ from google.rpc.status_pb2 import Status
 
 from tenantpool.config import Settings
 from tenantpool.core.tenure import GRANTED
-from tenantpool.errors import TenantpoolError
+from tenantpool.errors import ConfigError, TenantpoolError
 from tenantpool.manager._async.manager import AsyncManager
 from tenantpool.service.identity import Guard, Identity
+from tenantpool.service.override_store import OverrideStore
+from tenantpool.service.overriding import Overriding
+from tenantpool.service.reload import Reloader
 from tenantpool.service.rpc_server import RpcServer
+from tenantpool.service.source import Source
 from tenantpool.service.tls import Certificates
 from tenantpool.status import from_status
 from tenantpool.v1.admin_service_pb2_grpc import AdminServiceStub
@@ -96,6 +100,24 @@ async def _nothing() -> None:
     pass
 
 
+class Follower:
+    """The rest of a service, which follows everything but what ``refusals`` say."""
+
+    def __init__(self) -> None:
+        self.refusals: list[ConfigError] = []
+        self.warnings: list[str] = []
+        self.adopted: list[Settings] = []
+
+    def check(self, settings: Settings) -> list[ConfigError]:
+        return self.refusals
+
+    def warn(self, settings: Settings, caller: Identity | None) -> list[str]:
+        return self.warnings
+
+    def adopt(self, settings: Settings) -> None:
+        self.adopted.append(settings)
+
+
 class Service:
     """A server that runs, and stubs that talk to it."""
 
@@ -104,11 +126,17 @@ class Service:
         self.folder = folder
         self.desk = FakeDesk(made)
         self.manager = AsyncManager(made)
+        self.follower = Follower()
+        self.reloader = Reloader(self.manager, Source(config), self.follower)
+        self.store = OverrideStore(folder / "state", "test")
+        self.overriding = Overriding(self.reloader, self.store)
         self.guard = Guard(made.service)
         tls = made.service.tls
         self.certificates = Certificates(tls) if tls is not None else None
         desk: Any = self.desk
-        self.rpc = RpcServer(desk, self.manager, self.guard, self.certificates, config)
+        self.rpc = RpcServer(
+            desk, self.manager, self.guard, self.reloader, self.overriding, self.certificates
+        )
 
     @property
     def unix(self) -> str:
@@ -122,10 +150,13 @@ class Service:
     async def running(self) -> AsyncIterator[Service]:
         async with self.manager:
             await self.rpc.start(self.settings.service.listen, 0, self.folder)
+            self.overriding.start()
             try:
                 yield self
             finally:
+                await self.overriding.stop()
                 await self.rpc.stop()
+                self.store.release()
 
 
 @asynccontextmanager

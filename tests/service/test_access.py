@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
 
 from tenantpool.v1 import admin_service_pb2 as pb
+from tests.support.wait import wait_until_async
 
 from .support import (
     ADMIN_TOKEN,
@@ -24,7 +27,7 @@ from .support import (
     settings,
 )
 
-IDENTITIES = {
+IDENTITIES: dict[str, dict[str, Any]] = {
     "worker": {"token": TOKEN, "tenants": ["acme"]},
     "admin": {"token": ADMIN_TOKEN, "administer": True},
 }
@@ -126,3 +129,58 @@ async def test_a_socket_that_is_gone_leaves_no_file(tmp_path: Path) -> None:
     async with running(settings(), tmp_path):
         assert (tmp_path / "grpc.sock").is_socket()
     assert list(tmp_path.iterdir()) == []
+
+
+# -- other rules -------------------------------------------------------------------------------
+
+
+def adopt(service: Service, identities: dict[str, Any]) -> None:
+    rules = settings({"identities": identities}).service
+    service.guard.adopt(rules)
+    service.rpc.adopt(rules, service.guard)
+
+
+async def test_a_token_that_is_new_opens_and_one_that_is_gone_does_not(guarded: Service) -> None:
+    new = "another-token-of-the-worker"
+    worker = {"token": new, "tenants": ["acme"]}
+    async with channel(guarded.unix, TOKEN) as old, channel(guarded.unix, new) as other:
+        assert (await refusal(old), await refusal(other)) == ("", "NOT_AUTHENTICATED")
+        adopt(guarded, {**IDENTITIES, "worker": worker})
+        assert (await refusal(old), await refusal(other)) == ("NOT_AUTHENTICATED", "")
+
+
+async def test_a_socket_is_opened_to_others_when_tokens_come_and_knows_nobody_by_it_then(
+    service: Service, tmp_path: Path
+) -> None:
+    async with channel(service.unix) as before, channel(service.unix, TOKEN) as worker:
+        assert await refusal(before) == ""
+        adopt(service, {**IDENTITIES, "me": {"uids": [os.geteuid()], "tenants": ["*"]}})
+        assert stat.S_IMODE((tmp_path / "grpc.sock").stat().st_mode) == 0o666
+        assert await refusal(before) == "NOT_AUTHENTICATED"
+        assert await refusal(worker) == ""
+        adopt(service, {})
+        # It might be somebody else who has connected meanwhile.
+        assert await refusal(before) == "NOT_AUTHENTICATED"
+        assert not service.rpc.is_private
+
+
+async def test_who_watches_and_may_not_any_more_sees_nothing_further(guarded: Service) -> None:
+    request = pb.WatchRequest()
+    request.interval.FromMilliseconds(100)
+    async with channel(guarded.unix, ADMIN_TOKEN) as admin:
+        watch = admin.admin.Watch(request, metadata=admin.metadata)
+        assert (await watch.read()).databases
+        adopt(guarded, {"worker": IDENTITIES["worker"]})
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await watch.read()
+        assert reason_of(caught.value) == "NOT_AUTHENTICATED"
+
+
+async def test_a_lower_number_of_calls_holds_at_once(service: Service) -> None:
+    service.desk.block()
+    async with channel(service.unix) as client:
+        waiting = asyncio.ensure_future(client.acquire())
+        await wait_until_async(lambda: service.desk.asked, what="the first call")
+        service.rpc.adopt(settings({"max_sessions": 1}).service, service.guard)
+        assert await refusal(client) == "IDENTITY_LIMIT"
+        waiting.cancel()

@@ -9,6 +9,8 @@ from typing import Any
 
 import grpc
 import pytest
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from tenantpool import errors
 from tenantpool.config import Settings
@@ -192,40 +194,181 @@ async def test_a_configuration_is_checked_without_being_applied(
     assert [place for place, _, _ in await mistakes(client)] == [f"{path}:5: sweep_interval"]
 
 
+async def reload(client: Client, **request: Any) -> Any:
+    return await client.admin.ReloadConfig(pb.ReloadConfigRequest(**request))
+
+
+async def latest(client: Client) -> Any:
+    return (await client.admin.GetConfig(pb.GetConfigRequest())).latest
+
+
+async def health(client: Client) -> int:
+    stub: Any = HealthStub(client.channel)  # type: ignore[no-untyped-call]
+    return int((await stub.Check(HealthCheckRequest(service="tenantpool.config"))).status)
+
+
 async def test_reloading_what_has_not_changed_changes_nothing(
     from_file: tuple[Client, Path],
 ) -> None:
     client, _ = from_file
-    assert list((await client.admin.ReloadConfig(pb.ReloadConfigRequest())).changes) == []
+    answer = await reload(client)
+    assert list(answer.changes) == []
+    config = await client.admin.GetConfig(pb.GetConfigRequest())
+    assert config.digest == answer.digest
+    assert (config.latest.result, config.latest.source, config.latest.author) == (
+        "unchanged",
+        "call",
+        "local",
+    )
 
 
-async def test_reloading_names_what_would_need_a_restart_and_shows_no_secret(
+async def test_reloading_applies_what_has_changed_and_says_it_without_a_secret(
     from_file: tuple[Client, Path],
 ) -> None:
     client, path = from_file
     path.write_text(YAML.replace("geheim", "anders") + "tiers: {pro: {cap: 30}}\n")
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await client.admin.ReloadConfig(pb.ReloadConfigRequest())
-    assert caught.value.code() is grpc.StatusCode.FAILED_PRECONDITION
-    error = error_of(caught.value)
-    assert isinstance(error, errors.ConfigErrors)
-    assert [str(e) for e in error.errors] == [
-        "databases.main.conninfo: was *** and is ***, which needs a restart",
-        "tiers.pro.cap: was 25 and is 30, which needs a restart",
+    changes = [
+        "main: conninfo changed (connections are renewed)",
+        "tier pro: cap 25 → 30 (0 tenants)",
     ]
-    assert "geheim" not in str(caught.value)
+    assert list((await reload(client, dry_run=True)).changes) == changes
+    assert not (await latest(client)).result
+    answer = await reload(client)
+    assert list(answer.changes) == changes
+    known = await latest(client)
+    assert (known.result, list(known.changes), known.digest_after) == (
+        "applied",
+        changes,
+        answer.digest,
+    )
+    assert known.digest_before != known.digest_after
 
 
-async def test_reloading_a_broken_file_says_what_is_broken(from_file: tuple[Client, Path]) -> None:
+async def test_a_plan_is_carried_out_only_if_it_still_holds(from_file: tuple[Client, Path]) -> None:
     client, path = from_file
+    path.write_text(YAML + "tiers: {pro: {cap: 30}}\n")
+    plan = await client.admin.PlanConfig(pb.PlanConfigRequest())
+    assert [(c.kind, c.subject, c.live) for c in plan.changes] == [("tier", "pro", True)]
+    await reload(client, yaml=YAML + "tiers: {pro: {cap: 28}}\n")
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await reload(client, expected_digest=plan.digest)
+    assert caught.value.code() is grpc.StatusCode.ABORTED
+    assert isinstance(error_of(caught.value), errors.ConfigConflict)
+    again = await client.admin.PlanConfig(pb.PlanConfigRequest())
+    assert (await reload(client, expected_digest=again.digest)).digest == plan.new_digest
+
+
+async def test_a_plan_names_what_needs_a_restart_and_then_nothing_is_applied(
+    from_file: tuple[Client, Path],
+) -> None:
+    client, _ = from_file
+    yaml = YAML.replace("folder: null", "folder: null, grpc_port: 1") + "sweep_interval: 2\n"
+    plan = await client.admin.PlanConfig(pb.PlanConfigRequest(yaml=yaml))
+    assert [c.text for c in plan.changes if not c.live] == ["service.grpc_port 7432 → 1"]
+    (restart,) = plan.restarts
+    assert restart.place == "service.grpc_port"
+    assert "needs a restart" in restart.problem
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await reload(client, yaml=yaml)
+    assert reason_of(caught.value) == "CONFIG_ERROR"
+    assert (await client.admin.PlanConfig(pb.PlanConfigRequest())).digest == plan.digest
+
+
+async def test_a_broken_file_keeps_the_last_good_one_and_is_seen_by_health_checks(
+    from_file: tuple[Client, Path],
+) -> None:
+    client, path = from_file
+    assert await health(client) == HealthCheckResponse.SERVING
     path.write_text("databases: {main: {conninfo: host=x, capacity: 0}}")
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await client.admin.ReloadConfig(pb.ReloadConfigRequest())
+        await reload(client)
     assert reason_of(caught.value) == "CONFIG_ERROR"
-    assert "capacity" in str(caught.value.details())
+    assert await health(client) == HealthCheckResponse.NOT_SERVING
+    known = await latest(client)
+    assert (known.result, known.digest_before) == ("refused", known.digest_after)
+    assert known.mistakes[0].place == f"{path}:1: databases.main.capacity"
+    path.write_text(YAML)
+    await reload(client)
+    assert await health(client) == HealthCheckResponse.SERVING
+    counts = (await client.admin.GetConfig(pb.GetConfigRequest())).reloads
+    assert dict(counts) == {"refused": 1, "unchanged": 1}
 
 
 async def test_a_service_without_a_file_has_nothing_to_reload(client: Client) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await client.admin.ReloadConfig(pb.ReloadConfigRequest())
+        await reload(client)
     assert "without a configuration file" in str(caught.value.details())
+
+
+# -- overrides ---------------------------------------------------------------------------------
+
+
+async def set_override(client: Client, lasts: float = 0.0, **request: Any) -> Any:
+    made = pb.SetOverrideRequest(**request)
+    if lasts:
+        made.lasts.FromNanoseconds(round(lasts * 1e9))
+    return await client.admin.SetOverride(made)
+
+
+async def overrides(client: Client, tenant: str = "") -> list[Any]:
+    answer = await client.admin.ListOverrides(pb.ListOverridesRequest(tenant=tenant))
+    return list(answer.overrides)
+
+
+async def test_an_override_carries_the_name_of_who_asks(client: Client) -> None:
+    answer = await set_override(client, 7200, tenant="acme", tier="enterprise", reason="launch")
+    assert list(answer.changes) == [
+        "acme: pro → enterprise (cap 25 → 50, weight 3 → 10, min_size 5 → 10)"
+    ]
+    (known,) = await overrides(client)
+    assert known.override_id == answer.override.override_id
+    assert (known.tenant, known.tier, known.was) == ("acme", "enterprise", "pro")
+    assert (known.author, known.reason) == ("local", "launch")
+    assert 7190 < known.ends_in.ToSeconds() <= 7200
+    tenant = (await client.admin.GetTenant(pb.GetTenantRequest(tenant="acme"))).tenant
+    assert tenant.tier == "enterprise"
+    assert await overrides(client, "t1") == []
+    answer = await client.admin.RemoveOverride(
+        pb.RemoveOverrideRequest(override_id=known.override_id)
+    )
+    assert answer.changes[0].startswith("acme: enterprise → pro")
+    assert await overrides(client) == []
+
+
+@pytest.mark.parametrize(
+    ("request_", "says"),
+    [
+        (
+            {"tenant": "acme", "tier": "entreprise"},
+            "tier: there is no tier entreprise; did you mean enterprise?",
+        ),
+        ({"tenant": "acmee", "tier": "pro"}, "tenant: acmee is no tenant"),
+        ({"tenant": "", "suspended": True}, "tenant: (empty) is no tenant"),
+        ({"tenant": "acme"}, "an override needs a tier, or suspended"),
+        ({"tenant": "acme", "suspended": False}, "acme is not suspended"),
+        ({"tenant": "acme", "tier": "pro", "lasts": -1.0}, "is over already"),
+        ({"tenant": "acme", "tier": "pro", "reason": "x" * 201}, "more than 200 characters"),
+    ],
+)
+async def test_an_override_that_makes_no_sense_is_refused(
+    client: Client, request_: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await set_override(client, **request_)
+    assert says in str(caught.value.details())
+    assert await overrides(client) == []
+
+
+async def test_an_override_that_is_gone_cannot_be_removed(client: Client) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await client.admin.RemoveOverride(pb.RemoveOverrideRequest(override_id="abcdef"))
+    assert reason_of(caught.value) == "BAD_REQUEST"
+
+
+async def test_a_suspension_ends_by_undoing_what_made_it(client: Client) -> None:
+    await set_override(client, tenant="acme", suspended=True)
+    (known,) = await overrides(client)
+    assert (known.suspended, known.was) == (True, "not suspended")
+    answer = await set_override(client, tenant="acme", suspended=False)
+    assert not answer.HasField("override")
+    assert await overrides(client) == []

@@ -151,3 +151,61 @@ def test_a_socket_is_private_if_only_the_own_user_is_known(
     identities: dict[str, Any], private: bool
 ) -> None:
     assert guard(**identities).is_private is private
+
+
+# -- other rules -------------------------------------------------------------------------------
+
+
+def adopt(known: Guard, **identities: dict[str, Any]) -> None:
+    known.adopt(settings({"identities": identities}).service)
+
+
+def test_a_token_that_is_kept_still_proves_its_identity_with_its_new_rights() -> None:
+    known = guard(worker={"tokens": ["token-number-one", "token-number-two"], "tenants": ["*"]})
+    worker = known.on_unix(None, "token-number-two")
+    adopt(known, worker={"tokens": ["token-number-two"], "tenants": ["acme"], "max_leases": 3})
+    again = known.again(worker)
+    assert (again.name, again.max_leases, again.may_lease("globex")) == ("worker", 3, False)
+
+
+def test_a_token_that_is_taken_out_proves_nothing_though_its_identity_is_there() -> None:
+    known = guard(worker={"tokens": ["token-number-one", "token-number-two"], "tenants": ["*"]})
+    worker = known.on_unix(None, "token-number-one")
+    adopt(known, worker={"tokens": ["token-number-two"], "tenants": ["*"]})
+    with pytest.raises(NotAuthenticated, match="the token is not known"):
+        known.again(worker)
+
+
+def test_a_token_that_proves_another_identity_now_is_not_the_same_somebody() -> None:
+    known = guard(worker={"token": TOKENS["worker"], "tenants": ["*"]})
+    worker = known.on_unix(None, TOKENS["worker"])
+    adopt(known, other={"token": TOKENS["worker"], "tenants": ["*"]})
+    with pytest.raises(NotAuthenticated, match="what proved worker now proves other"):
+        known.again(worker)
+
+
+def test_who_came_without_identities_is_unknown_once_there_are_some() -> None:
+    known = guard()
+    for local in (known.on_unix(OWN), known.on_tcp(is_loopback=True)):
+        assert known.again(local) == local
+    before = [known.on_unix(OWN), known.on_tcp(is_loopback=True)]
+    adopt(known, worker={"token": TOKENS["worker"], "tenants": ["*"]})
+    for local in before:
+        with pytest.raises(NotAuthenticated):
+            known.again(local)
+
+
+def test_a_user_and_a_certificate_are_looked_up_again(everyone: Guard) -> None:
+    agent = everyone.on_unix(OTHER)
+    mesh = everyone.on_tcp(is_loopback=False, certificate=["URI:spiffe://prod/ns/web"])
+    assert everyone.again(agent) == agent
+    assert everyone.again(mesh).name == "mesh"
+    adopt(everyone, agent={"uids": [OTHER + 1], "tenants": ["*"]})
+    for gone in (agent, mesh):
+        with pytest.raises(NotAuthenticated):
+            everyone.again(gone)
+
+
+def test_an_identity_shows_no_proof() -> None:
+    known = guard(worker={"token": TOKENS["worker"], "tenants": ["*"]})
+    assert "digest" not in repr(known.on_unix(None, TOKENS["worker"]))

@@ -52,6 +52,15 @@ async def test_a_silent_worker_loses_its_leases(postgres: EmbeddedPostgres, data
             desk.sessions.beat(worker)
 
 
+async def test_a_silent_worker_that_never_had_a_lease_is_gone_too(
+    postgres: EmbeddedPostgres, database: str
+):
+    settings = make_settings(postgres, database, session_ttl=0.1, lease_grace=0.05)
+    async with open_desk(settings) as desk:
+        begin(desk)
+        await wait_until_async(lambda: not desk.sessions.workers, what="the lapse")
+
+
 async def test_goodbye_waits_until_its_backends_are_gone(desk: Desk, postgres: EmbeddedPostgres):
     worker = begin(desk)
     loan = await desk.acquire(worker, wanted())

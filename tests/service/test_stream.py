@@ -13,10 +13,16 @@ import grpc
 import psycopg
 import pytest
 
+from tenantpool.config.service import Service as ServiceRules
 from tenantpool.embedded import EmbeddedPostgres
+from tenantpool.errors import NotAuthenticated
 from tenantpool.service.desk import Desk
 from tenantpool.service.identity import Guard
+from tenantpool.service.override_store import OverrideStore
+from tenantpool.service.overriding import Overriding
+from tenantpool.service.reload import Reloader
 from tenantpool.service.rpc_server import RpcServer
+from tenantpool.service.source import Source
 from tenantpool.status import from_status
 from tenantpool.v1.admin_service_pb2 import ListLeasesRequest
 from tenantpool.v1.lease_pb2 import (
@@ -37,7 +43,7 @@ from tests.support.servers import on_latest
 from tests.support.wait import wait_until_async
 
 from .desks import make_settings, open_desk
-from .support import Client, channel, reason_of
+from .support import Client, Follower, channel, error_of, reason_of
 
 pytestmark = on_latest
 
@@ -45,7 +51,8 @@ pytestmark = on_latest
 class Running:
     """A desk, a gRPC server over it, and a client of that."""
 
-    def __init__(self, desk: Desk, rpc: RpcServer, client: Client) -> None:
+    def __init__(self, desk: Desk, rpc: RpcServer, client: Client, guard: Guard) -> None:
+        self.guard = guard
         self.desk = desk
         self.rpc = rpc
         self.client = client
@@ -60,15 +67,25 @@ def run(postgres: EmbeddedPostgres, database: str, tmp_path: Path) -> Run:
     async def run(**service: Any) -> AsyncIterator[Running]:
         made = make_settings(postgres, database, **service)
         async with open_desk(made) as desk:
-            rpc = RpcServer(desk, desk._manager, Guard(made.service))
+            manager: Any = desk._manager
+            reloader = Reloader(manager, Source(), Follower())
+            overriding = Overriding(reloader, OverrideStore(None, "test"))
+            guard = Guard(made.service)
+            rpc = RpcServer(desk, manager, guard, reloader, overriding)
             await rpc.start([], 0, tmp_path)
             try:
                 async with channel(rpc.addresses[0]) as client:
-                    yield Running(desk, rpc, client)
+                    yield Running(desk, rpc, client, guard)
             finally:
                 await rpc.stop()
 
     return run
+
+
+def make_settings_of_strangers(rules: dict[str, Any]) -> ServiceRules:
+    """The same rules, but somebody else only is known."""
+    stranger = {"token": "a-token-of-a-stranger", "tenants": ["*"]}
+    return ServiceRules(**{**rules, "identities": {"stranger": stranger}})
 
 
 class Talk:
@@ -258,3 +275,24 @@ async def test_the_backend_of_a_lease_is_a_real_one(
         with psycopg.connect(postgres.dsn()) as conn:
             query = "select datname from pg_stat_activity where pid = %s"
             assert conn.execute(query, [seen.backend_pid]).fetchone() == (database,)
+
+
+async def test_a_stream_whose_identity_is_revoked_ends_with_the_reason(run: Run) -> None:
+    async with run(drain_grace=30.0) as running:
+        talk = Talk(running.client)
+        await talk.hello()
+        lease = (await talk.ask(acquire=AcquireLeaseRequest(tenant="a"))).acquired.lease
+        known = make_settings_of_strangers(running.desk.rules.model_dump())
+        running.guard.adopt(known)
+        running.desk.adopt(known, running.guard.again)
+        drain = (await talk.hear()).drain
+        assert drain.lease_id == lease.lease_id
+        assert "the session ends: user" in drain.reason
+        refused = (await talk.ask(acquire=AcquireLeaseRequest(tenant="a"))).refused
+        assert isinstance(from_status(refused), NotAuthenticated)
+        await talk.say(release=ReleaseLeaseRequest(lease=LeaseRef(lease_id=lease.lease_id)))
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await talk.call.read()
+        assert isinstance(error_of(caught.value), NotAuthenticated)
+        assert "the session ends" in str(caught.value.details())
+        assert not running.desk.sessions.workers

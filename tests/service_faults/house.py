@@ -57,6 +57,7 @@ class House:
             "sweep_interval": 0.05,
             "service": {
                 "folder": str(folder),
+                "state": None,
                 "listen": [HOST],
                 "grpc_port": self.grpc_port,
                 "gateway_port": self.gateway_port,

@@ -110,8 +110,10 @@ class Browser:
 
     def open(self, url: str) -> None:
         """Go there, and wait until it is loaded."""
-        self.call("Page.navigate", url=url)
-        self.wait_for("document.readyState === 'complete' && location.href !== 'about:blank'")
+        found = self.call("Page.navigate", url=url)
+        if "errorText" in found:
+            raise BrowserError(f"{url}: {found['errorText']}")
+        self.wait_for("document.readyState === 'complete'")
 
     def resize(self, width: int, height: int, *, scale: float = 1, dark: bool = False) -> None:
         """Be a window of that size (a phone if it is narrow), with that taste."""

@@ -107,7 +107,10 @@ def settings(conninfo: str, folder: Path) -> Settings:
         template={"enabled": False},
         service={
             "folder": str(folder),
+            "state": None,
             "listen": [],
+            "http_listen": ["127.0.0.1"],
+            "http_port": 0,
             "session_ttl": SESSION_TTL,
             "lease_grace": 0.5,
         },

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from itertools import count
@@ -34,6 +34,7 @@ from tenantpool.errors import (
     ServiceUnavailable,
     TenantpoolError,
 )
+from tenantpool.insight.insight import Insight
 from tenantpool.status import from_status
 from tenantpool.v1.lease_pb2 import (
     DELIVERY_DIRECT,
@@ -48,6 +49,7 @@ from .delivery import deliver
 from .environment import environment
 from .lease import AsyncLease, C
 from .session import AsyncSession
+from .watched import AsyncWatchedLease, sight
 
 _LINGER = 0.5
 _CLOSE_GRACE = 5.0
@@ -85,6 +87,7 @@ class AsyncLeaseClient(Generic[C]):
     ``context``) and *configure* are as in psycopg_pool. *delivery* (``hand-off``, ``gateway``,
     ``direct``) asks for one way to reach connections; by default the service chooses. *on_drain*
     is called, by a background task, when the service wants leases back; it must not block.
+    *insight* looks at what is run; several clients may share one.
 
     An AsyncLeaseClient belongs to the event loop it is first used on. A child process may go on
     using it, with a session of its own, if no gRPC was in use before the fork; leases are not
@@ -104,16 +107,21 @@ class AsyncLeaseClient(Generic[C]):
         configure: Callable[[C], Awaitable[None]] | None = None,
         on_drain: OnDrain | None = None,
         worker: str = "",
+        insight: Insight | None = None,
     ) -> None:
         self._target = Target.find(target, token, tls)
         if delivery not in _DELIVERIES:
             raise ValueError(f"delivery {delivery!r}: must be one of {', '.join(_DELIVERIES)}")
         self._delivery = _DELIVERIES[delivery]
+        self._takes_sockets = self._delivery in (DELIVERY_UNSPECIFIED, DELIVERY_HAND_OFF)
         self._linger = linger
         self._dress: Dress[C] = Dress(connection_class, kwargs)
         self._configure = configure
         self._on_drain = on_drain
         self._worker = worker
+        self.insight = insight
+        """What statements and leases tell; None if nothing is looked at."""
+        self._lookout = insight.lookout() if insight is not None else None
         self._counters = Counters()
         self._closed = ""
         self._pause = _SHORTEST_PAUSE
@@ -179,11 +187,14 @@ class AsyncLeaseClient(Generic[C]):
         all), before requests of the same tenant with a lower *priority*. That includes the wait
         for a service that is not there (None: 30 seconds of it).
         """
+        if self.insight is not None:
+            return AsyncWatchedLease(self, tenant, timeout, priority, self.insight)
         return AsyncLease(self, tenant, timeout, priority)
 
     async def acquire(self, tenant: str, *, timeout: float | None = None, priority: int = 0) -> C:
         """Borrow a connection without a block; give it back with ``release``, or ``close`` it."""
-        return await AsyncLease(self, tenant, timeout, priority).__aenter__()
+        lease = self.connection(tenant, timeout=timeout, priority=priority)
+        return await lease.__aenter__()
 
     async def release(self, conn: C) -> None:
         """Give back what ``acquire`` gave. A transaction that is still open is rolled back.
@@ -252,18 +263,18 @@ class AsyncLeaseClient(Generic[C]):
             session = await self._session_by(self._deadline(timeout))
         grant = session.shelf.unpark(tenant)
         if grant is None:
-            return await self._ask_until(tenant, timeout, priority)
+            return await self._ask_until(session, tenant, timeout, priority)
         grant.renew(self._dress)
         self._counters.reused += 1
         return grant
 
-    async def _ask_until(self, tenant: str, timeout: float | None, priority: int) -> Grant:
+    async def _ask_until(
+        self, session: AsyncSession, tenant: str, timeout: float | None, priority: int
+    ) -> Grant:
         """Ask the service, again where it says so or was gone, for as long as there is time."""
-        deadline = self._deadline(timeout)
+        deadline, left = self._deadline(timeout), timeout
         request: SessionRequest | None = None
         while True:
-            session = await self._session_by(deadline)
-            left = None if timeout is None else max(0.0, deadline - monotonic())
             if request is None or not session.uses_grpc:
                 request = self._request(session, tenant, left, priority)
             pause: float | None = 0.0
@@ -287,6 +298,8 @@ class AsyncLeaseClient(Generic[C]):
                 raise error
             self._counters.retries += 1
             await asyncio.sleep(pause)
+            session = await self._session_by(deadline)
+            left = None if timeout is None else max(0.0, deadline - monotonic())
 
     def _request(
         self, session: AsyncSession, tenant: str, timeout: float | None, priority: int
@@ -365,9 +378,10 @@ class AsyncLeaseClient(Generic[C]):
         if session is not None and session.shelf is grant.shelf:
             session.is_good()
 
-    @property
-    def _takes_sockets(self) -> bool:
-        return self._delivery in (DELIVERY_UNSPECIFIED, DELIVERY_HAND_OFF)
+    def _look(self, grants: Iterable[Grant]) -> None:
+        """Look at the leases in use, for those that last too long. Does not block."""
+        assert self._lookout is not None
+        self._lookout.look(monotonic(), filter(None, map(sight, grants)))
 
     # -- the session ---------------------------------------------------------------------------
 
@@ -399,7 +413,8 @@ class AsyncLeaseClient(Generic[C]):
         """Begin a session; note the failure if the service is not there."""
         if self._session is not None:
             await self._session.join()
-        session = AsyncSession(self._target, self._linger, self._counters, self._on_drain)
+        look = self._look if self._lookout is not None else None
+        session = AsyncSession(self._target, self._linger, self._counters, self._on_drain, look)
         left = deadline - monotonic()
         try:
             await session.open(self._hello(), min(max(left, _SHORTEST_HELLO), _LONGEST_HELLO))
@@ -437,6 +452,8 @@ class AsyncLeaseClient(Generic[C]):
         """This process is a fork of the one that used the client."""
         session = self._session
         self._begin_anew()
+        if self.insight is not None:
+            self.insight._disown()
         if session is None:
             return
         session.disown()

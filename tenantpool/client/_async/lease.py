@@ -83,7 +83,7 @@ class AsyncLease(Generic[C]):
         ended = grant.ended
         try:
             if not ended and not dropped and not grant.is_clean:
-                await _finish(grant.conn, failed)
+                await finish(grant.conn, failed)
         finally:
             grant.shelf.give_back(grant)
         if ended and not failed:
@@ -98,7 +98,7 @@ class AsyncLease(Generic[C]):
             await self.end(failed=True)
 
 
-async def _finish(conn: Any, failed: bool) -> None:
+async def finish(conn: Any, failed: bool) -> None:
     """End the transaction: commit, or roll back if the block *failed*.
 
     Raises what the commit raises; after it, the transaction is rolled back.

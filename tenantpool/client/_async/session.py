@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from math import inf
 from time import monotonic
@@ -15,6 +15,7 @@ from tenantpool.client.counters import Counters
 from tenantpool.client.durations import seconds
 from tenantpool.client.frames import Answer
 from tenantpool.client.gateway import way_in
+from tenantpool.client.grant import Grant
 from tenantpool.client.notices import Drain, OnDrain, tell
 from tenantpool.client.shelf import Shelf
 from tenantpool.client.target import Target
@@ -49,7 +50,12 @@ class AsyncSession:
     """
 
     def __init__(
-        self, target: Target, linger: float, counters: Counters, on_drain: OnDrain | None
+        self,
+        target: Target,
+        linger: float,
+        counters: Counters,
+        on_drain: OnDrain | None,
+        look: Callable[[Iterable[Grant]], None] | None = None,
     ) -> None:
         self.session_id = ""
         self.session_pass = ""
@@ -59,6 +65,7 @@ class AsyncSession:
         self.shelf = Shelf(AsyncLock(), linger, counters, self.tell, self._ring_at)
         self._target = target
         self._on_drain = on_drain
+        self._look = look
         self._control: AsyncChannel | AsyncStream | None = None
         self._lane: AsyncChannel | AsyncStream | None = None
         self._beat_every = inf
@@ -206,6 +213,8 @@ class AsyncSession:
                 tenant = self.shelf.drain(notice.drain.lease_id)
                 within = seconds(notice.drain.drain_within)
                 tell(self._on_drain, Drain(tenant, within, notice.drain.reason))
+            case "refused":
+                self.lose(str(from_status(notice.refused)))
 
     # -- keeping up ----------------------------------------------------------------------------
 
@@ -221,6 +230,8 @@ class AsyncSession:
             await self._beat()
         if monotonic() >= self._late_at:
             self._catch_up()
+        if self._look is not None:
+            self._look(self.shelf.lent())
         # Whatever is parked from here on rings. It does so once, and not each time that the lease
         # is used again and comes back: what is not due when we come is simply left.
         with self._lock:

@@ -84,7 +84,7 @@ class Lease(Generic[C]):
         ended = grant.ended
         try:
             if not ended and not dropped and not grant.is_clean:
-                _finish(grant.conn, failed)
+                finish(grant.conn, failed)
         finally:
             grant.shelf.give_back(grant)
         if ended and not failed:
@@ -99,7 +99,7 @@ class Lease(Generic[C]):
             self.end(failed=True)
 
 
-def _finish(conn: Any, failed: bool) -> None:
+def finish(conn: Any, failed: bool) -> None:
     """End the transaction: commit, or roll back if the block *failed*.
 
     Raises what the commit raises; after it, the transaction is rolled back.

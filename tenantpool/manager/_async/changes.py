@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from tenantpool.config.overrides import Overrides
 from tenantpool.config.plan import Plan, Planner
@@ -51,7 +51,12 @@ class AsyncChanges:
             await asyncio.sleep(0)
         return planner.plan()
 
-    async def apply(self, settings: Settings | None, overrides: Overrides | None) -> Plan:
+    async def apply(
+        self,
+        settings: Settings | None,
+        overrides: Overrides | None,
+        by: Mapping[str, object],
+    ) -> Plan:
         """See ``AsyncManager.apply``."""
         async with self._turn:
             old = self._seating.roster
@@ -61,7 +66,7 @@ class AsyncChanges:
                 raise ConfigErrors(plan.refusals) if len(plan.refusals) > 1 else plan.refusals[0]
             await self._adopt(new)
         for line in plan.lines():
-            report(logging.INFO, "configuration changed", what=line)
+            report(logging.INFO, "configuration changed", what=line, **by)
         return plan
 
     async def relist(self, roster_of: Callable[[Roster], Roster], names: Iterable[str]) -> None:
@@ -84,13 +89,16 @@ class AsyncChanges:
                 await seating.shells[name].adopt(settings)
         await seating.reseat(list(seating.seats))
 
-    def tidy(self) -> None:
-        """Let go of databases that are configured no more, once nothing is left there."""
+    async def tidy(self) -> None:
+        """Let go of databases that are configured no more, once nothing is left there.
+
+        Blocks, bounded.
+        """
         shells = self._seating.shells
         gone = shells.keys() - self._seating.roster.settings.databases.keys()
         for name in gone:
             if not shells[name].core.used:
-                shells.pop(name).retire()
+                await shells.pop(name).retire()
 
 
 def _changed(old: Roster, settings: Settings | None, overrides: Overrides | None) -> Roster:

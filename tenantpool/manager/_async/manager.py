@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from math import inf
@@ -19,8 +20,10 @@ from tenantpool.config.plan import Plan
 from tenantpool.config.roster import Roster
 from tenantpool.core.tenant import Tenant
 from tenantpool.errors import LeaseEnded, ManagerClosed
+from tenantpool.insight.insight import Insight
 from tenantpool.manager import forks
 from tenantpool.manager.capacity import check_mark, check_room
+from tenantpool.manager.foresight import Impact, impacts
 from tenantpool.manager.health import Health, assess
 from tenantpool.manager.journal import logger
 from tenantpool.manager.recent import Recorder
@@ -34,6 +37,7 @@ from .pool import AsyncTenantPool
 from .scaling import AsyncScaling
 from .seating import AsyncSeating
 from .shell import AsyncShell
+from .watched import AsyncWatchedLease, sight
 
 _LONGEST_START = 60.0
 _LONGEST_WARMUP = 60.0
@@ -90,6 +94,7 @@ class AsyncManager:
         """Caps that follow what is used (``autoscale`` in a tier)."""
         self._recorder = Recorder(self._shells)
         self._wake_at = inf
+        self._look_into(roster.settings)
 
     def __repr__(self) -> str:
         databases = ", ".join(
@@ -183,7 +188,18 @@ class AsyncManager:
             kwargs=self._kwargs,
             configure=self._configure,
             mark=self._mark,
+            insight=self.insight,
         )
+
+    def _look_into(self, settings: Settings) -> None:
+        """Look at statements from now on, or no more; leases in use go on as they are."""
+        wanted = settings.insight
+        self.insight = Insight(wanted.options()) if wanted.enabled else None
+        """What statements and leases tell; None unless the settings ask for it."""
+        self._lookout = self.insight.lookout() if self.insight is not None else None
+        self._lease_class = AsyncLease if self.insight is None else AsyncWatchedLease
+        for shell in self._shells.values():
+            shell.insight = self.insight or shell.insight
 
     def _check_guarantees(self) -> None:
         for shell in self._shells.values():
@@ -202,7 +218,7 @@ class AsyncManager:
         here, and any other Refused on entering.
         """
         shell, seat = self._seats.get(tenant) or self._admit(tenant)
-        return AsyncLease(shell, seat, timeout, priority)
+        return self._lease_class(shell, seat, timeout, priority)
 
     async def acquire(
         self, tenant: str, *, timeout: float | None = None, priority: int = 0
@@ -278,14 +294,32 @@ class AsyncManager:
         """
         return await self._changes.plan(settings, overrides)
 
+    async def foresee(self, settings: Settings) -> list[Impact]:
+        """Whom these would hit, of those who have been asked for; see ``Impact``.
+
+        Blocks for a moment.
+        """
+        roster, found = self.roster.with_settings(settings), []
+        for impact in impacts(self._shells, roster, monotonic()):
+            if impact is None:
+                await asyncio.sleep(0)
+            else:
+                found.append(impact)
+        return found
+
     async def apply(
-        self, settings: Settings | None = None, *, overrides: Overrides | None = None
+        self,
+        settings: Settings | None = None,
+        *,
+        overrides: Overrides | None = None,
+        by: Mapping[str, object] | None = None,
     ) -> Plan:
         """Let other settings, or other overrides, be in force; None: as they are.
 
         As a whole or not at all; one change after the other. What grows, grows at once. What
         shrinks does so as the tiers say: this does not wait for it. Waiting requests stay, also
-        those of a tenant that moves. Return what was changed.
+        those of a tenant that moves. Return what was changed; the log has a line for each, with
+        what *by* says of who wanted it.
 
         Blocks for a moment, and for at most 10 seconds for a new database whose capacity is
         ``auto``. Raises ConfigError for what needs a restart, and for a capacity that has no room
@@ -293,7 +327,10 @@ class AsyncManager:
         """
         if not self.is_open:
             raise ManagerClosed(f"the manager is {self._state}")
-        plan = await self._changes.apply(settings, overrides)
+        before = self.settings.insight
+        plan = await self._changes.apply(settings, overrides, by or {})
+        if self.settings.insight != before:
+            self._look_into(self.settings)
         await self._catalog.keep_up()
         return plan
 
@@ -424,7 +461,7 @@ class AsyncManager:
                     self._wake()
                 if now >= sweep_at:
                     sweep_at = now + self.settings.sweep_interval
-                    self._sweep()
+                    await self._sweep()
             except Exception:
                 # Without a clock, waiters of every tenant could wait for ever.
                 logger.exception("upkeep failed, going on")
@@ -435,9 +472,11 @@ class AsyncManager:
         for shell in list(self._shells.values()):
             shell.step(shell.core.wake)
 
-    def _sweep(self) -> None:
+    async def _sweep(self) -> None:
         for shell in list(self._shells.values()):
             shell.sweep()
         self.scaling.sweep()
         self._recorder.sweep(monotonic())
-        self._changes.tidy()
+        await self._changes.tidy()
+        if self._lookout is not None:
+            self._lookout.look(monotonic(), map(sight, self.leases()))

@@ -23,6 +23,7 @@ from tenantpool.pools._async.answer import ask
 from tenantpool.pools._async.link import AsyncLink
 from tenantpool.pools._async.pool import AsyncPassivePool
 from tenantpool.pools.failures import classify
+from tenantpool.pools.quick_wipe import Wiper
 
 from .steward import AsyncSteward
 
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
     from .shell import AsyncShell
 
 P = ParamSpec("P")
-
-_WIPE_DELAY = 0.001
-"""Seconds for which requests go before the wipes of what was given back."""
 
 
 class Seating(Protocol):
@@ -74,6 +72,8 @@ class AsyncPerformer:
         self._crew = AsyncCrew(2 * core.limits.connect_concurrency, f"tenantpool-{core.name}")
         self._emptied: AsyncSignal | None = None
         self._warmed: dict[Pool, list[AsyncSignal]] = {}
+        if True:  # ASYNC
+            self._wiper: Wiper | None = None
         self._stopping = False
         self._has_doubts = False
         """Whether the server may have restarted, so that an ``auto`` capacity is asked for anew."""
@@ -123,6 +123,8 @@ class AsyncPerformer:
                     request.recall(deadline, why)
                 case act.Forgotten(tenant):
                     self._seating.forget(tenant)
+                case act.Elsewhere(request):
+                    request.elsewhere()
                 case act.Departed(tenant):
                     self._seating.came_home(tenant)
                 case act.Notice(event, fields):
@@ -196,11 +198,9 @@ class AsyncPerformer:
         if True:  # ASYNC
             link = slot.connection
             assert isinstance(link, AsyncLink)
-            # Whoever gave it back may ask for the next one at once, and need not wait for this.
-            delay = 0.0 if slot.pool.ranking or self.core.ranking else _WIPE_DELAY
-            work = link.wipe_quickly(delay, self._close_timeout, partial(self._wiped, slot))
-            if work is not None:
-                self._crew.watch(work)
+            if self._wiper is None:
+                self._wiper = Wiper(self._close_timeout)
+            if link.wipe_quickly(self._wiper, partial(self._wiped, slot)):
                 return
         self._crew.run(self._reset, slot)
 

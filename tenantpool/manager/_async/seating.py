@@ -13,6 +13,7 @@ from tenantpool.config.roster import Roster
 from tenantpool.core.tenant import Tenant
 from tenantpool.errors import ConnectFailed, UnknownTenant
 
+from .lease import AsyncLease
 from .shell import AsyncShell
 
 Seat = tuple[AsyncShell, Tenant]
@@ -143,10 +144,13 @@ def _move(here: AsyncShell, tenant: Tenant, there: AsyncShell, spec: TenantSpec)
     seated = there.tenant(spec)
     first, second = sorted((here, there), key=id)
     with first.lock, second.lock:
+        abroad = tenant.in_use + tenant.abroad
         requests, left = here.core.leave(monotonic(), tenant)
+        seated.take_over(tenant)
         for request in requests:
-            request.tenant, request.shell = seated, there
-        arrived = there.core.arrive(monotonic(), seated, requests, tenant.in_use)
+            assert isinstance(request, AsyncLease)
+            request.shell = there
+        arrived = there.core.arrive(monotonic(), seated, requests, abroad)
     here.perform(left)
     there.perform(arrived)
     return seated

@@ -18,6 +18,7 @@ from tenantpool.core import actions as act
 from tenantpool.core.database import Database
 from tenantpool.core.pool import Pool
 from tenantpool.core.tenant import Tenant
+from tenantpool.insight.insight import Insight
 from tenantpool.manager.advice import Server
 from tenantpool.manager.journal import report
 from tenantpool.pools import session
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 _DRAIN_POLL = 0.02
 _SLICE = 50
 """Pools that are looked at in one go."""
+_RETURN_DELAY = 0.001
+"""Seconds for which requests go before returns, as long as nobody waits for them."""
 _EMPTY_EVERY = 60
 """A pool without connections can only be forgotten, so every 60th sweep looks at it."""
 
@@ -50,6 +53,7 @@ class AsyncShell(AsyncPerformer):
         kwargs: Mapping[str, Any],
         configure: Callable[[AsyncConnection[Any]], Awaitable[None]] | None,
         mark: str | None = None,
+        insight: Insight | None = None,
     ) -> None:
         steward = AsyncSteward(name, settings, mark)
         super().__init__(
@@ -59,11 +63,15 @@ class AsyncShell(AsyncPerformer):
             seating=seating,
             close_timeout=settings.databases[name].close_timeout,
         )
+        self.insight = insight
         self.check_after = self.core.limits.check_after
         self._settings = settings
         self._connection_class = connection_class
         self._kwargs = kwargs
         self._configure = configure
+        if True:  # ASYNC
+            self._returned: list[AsyncLease] = []
+            self._returning: asyncio.TimerHandle | None = None
         self._learning = False
         self._sweeps = 0
 
@@ -79,6 +87,36 @@ class AsyncShell(AsyncPerformer):
             core.breaker.state,
             str(core.breaker.error or "").strip(),
         )
+
+    if True:  # ASYNC
+
+        def release(self, lease: AsyncLease, *, healthy: bool) -> None:
+            """Take *lease* back, now or in a moment. Does not block.
+
+            Whoever gave it back may ask for the next one at once: unless somebody waits, that
+            need not wait until this has been wiped.
+            """
+            tenant = lease.tenant
+            if not healthy or tenant.queue or tenant.pool.ranking or self.core.ranking:
+                self.step(self.core.release, lease, healthy=healthy)
+                return
+            self._returned.append(lease)
+            if self._returning is None:
+                loop = asyncio.get_running_loop()
+                self._returning = loop.call_later(_RETURN_DELAY, self._take_back)
+
+        def prepare(self, tenant: Tenant) -> None:
+            """*tenant* is about to ask: what came back is needed now, unless one is at hand."""
+            at_hand = tenant.pool.idle and tenant.in_use < tenant.limits.cap
+            if self._returning is not None and not at_hand:
+                self._returning.cancel()
+                self._take_back()
+
+        def _take_back(self) -> None:
+            self._returning = None
+            returned, self._returned = self._returned, []
+            for lease in returned:
+                self.step(self.core.release, lease)
 
     # -- tenants -------------------------------------------------------------------------------
 
@@ -171,6 +209,8 @@ class AsyncShell(AsyncPerformer):
             now, then = (settings.connection_params(pool.key) for settings in (self._settings, old))
             if now != then:
                 self.step(self.core.renew, pool)
+                for tenant in list(pool.tenants)[:1]:
+                    self.step(self.core.reset_breaker, tenant)  # what failed may work now
             if number % _SLICE == 0:
                 await asyncio.sleep(0)
 
@@ -206,9 +246,10 @@ class AsyncShell(AsyncPerformer):
         else:
             self.step(self.core.reachable, capacity)
 
-    def retire(self) -> None:
-        """Its database is configured no more, and nothing is left there. Does not block."""
-        self._crew.run(self.steward.close)
+    async def retire(self) -> None:
+        """Its database is configured no more, and nothing is left there. Blocks, bounded."""
+        await self._join()
+        await self.steward.close()
 
     async def make_direct(self, lease: AsyncLease) -> str:
         """Let a worker connect by itself under *lease*: return its libpq string, with password.
@@ -263,12 +304,23 @@ class AsyncShell(AsyncPerformer):
         """
         self._emptied = AsyncSignal()
         self.step(self.core.shutdown)
+        if True:  # ASYNC
+            if self._returning is not None:
+                self._returning.cancel()
+                self._take_back()
         late: list[AsyncLease] = []
         if self.core.used and not await self._emptied.wait(grace):
             late = self.leases()
             for lease in late:
                 self.step(self.core.revoke, lease)
         self._stopping = True
-        await self._crew.join()
+        await self._join()
         await self.steward.close()
         return len(late)
+
+    async def _join(self) -> None:
+        """Wait until all that is under way has ended."""
+        if True:  # ASYNC
+            if self._wiper is not None:
+                await self._wiper.close()
+        await self._crew.join()

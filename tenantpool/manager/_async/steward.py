@@ -15,7 +15,8 @@ from tenantpool.core.request import GRANTED
 from tenantpool.errors import ConnectFailed, LeaseEnded, NotAllowed
 from tenantpool.manager.capacity import QUERY, capacity_of, reserved_of
 from tenantpool.manager.journal import report
-from tenantpool.pools._async.attendant import AsyncAttendant, Row
+from tenantpool.pools._async.answer import Row
+from tenantpool.pools._async.attendant import AsyncAttendant
 from tenantpool.pools._async.direct import AsyncDirects
 from tenantpool.pools._async.leftovers import end_leftovers
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from tenantpool.config.overrides import Overrides
 from tenantpool.config.plan import Plan, Planner
@@ -53,7 +53,12 @@ class Changes:
             time.sleep(0)
         return planner.plan()
 
-    def apply(self, settings: Settings | None, overrides: Overrides | None) -> Plan:
+    def apply(
+        self,
+        settings: Settings | None,
+        overrides: Overrides | None,
+        by: Mapping[str, object],
+    ) -> Plan:
         """See ``Manager.apply``."""
         with self._turn:
             old = self._seating.roster
@@ -63,7 +68,7 @@ class Changes:
                 raise ConfigErrors(plan.refusals) if len(plan.refusals) > 1 else plan.refusals[0]
             self._adopt(new)
         for line in plan.lines():
-            report(logging.INFO, "configuration changed", what=line)
+            report(logging.INFO, "configuration changed", what=line, **by)
         return plan
 
     def relist(self, roster_of: Callable[[Roster], Roster], names: Iterable[str]) -> None:
@@ -87,7 +92,10 @@ class Changes:
         seating.reseat(list(seating.seats))
 
     def tidy(self) -> None:
-        """Let go of databases that are configured no more, once nothing is left there."""
+        """Let go of databases that are configured no more, once nothing is left there.
+
+        Blocks, bounded.
+        """
         shells = self._seating.shells
         gone = shells.keys() - self._seating.roster.settings.databases.keys()
         for name in gone:

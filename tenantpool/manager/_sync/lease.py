@@ -16,9 +16,9 @@ from psycopg import Connection
 from tenantpool.concurrency import Signal
 from tenantpool.core.actions import Actions
 from tenantpool.core.database import Database
-from tenantpool.core.request import GRANTED, NEW, REVOKED, WAITING, Request
+from tenantpool.core.request import GRANTED, NEW, REFUSED, REVOKED, WAITING, Request
 from tenantpool.core.tenant import Tenant
-from tenantpool.errors import ConnectFailed, LeaseEnded
+from tenantpool.errors import ConnectFailed, LeaseEnded, Refused
 from tenantpool.manager.journal import report
 from tenantpool.pools._sync.link import Link
 
@@ -90,14 +90,17 @@ class Lease(Request):
                 self._signal = Signal()
         if actions:
             shell.perform(actions)
-        if self.state == GRANTED:
-            return self._take(now)
-        return self.state == NEW and self._follow()
+        return self.state == GRANTED and self._take(now)
 
-    def _follow(self) -> bool:
-        """The tenant has left for another database since the lease was made: ask there."""
-        self.shell, self.tenant = self.shell.seat(self.tenant.name)
-        return self.ask()
+    def elsewhere(self) -> None:
+        """The tenant has left for another database: ask there. Does not block."""
+        try:
+            self.shell, self.tenant = self.shell.seat(self.tenant.name)
+        except Refused as error:
+            self.error, self.state = error, REFUSED
+            self.answer()
+        else:
+            self.ask()
 
     def settle(self) -> Connection[Any]:
         """Wait for the answer, and make the connection fit to be used. Raises a ``Refused``."""
@@ -232,8 +235,9 @@ class Lease(Request):
             raise LeaseEnded(f"{self.tenant.name}: the lease was revoked before it began")
         tested = False
         if slot.tenant is not self.tenant:
-            tested = link.switch(str(self.tenant.session), undo=slot.tenant is not None)
-            slot.tenant = self.tenant
+            # Its own from now on, so that it is known if the session is to be another meanwhile.
+            undo, slot.tenant = slot.tenant is not None, self.tenant
+            tested = link.switch(str(self.tenant.session), undo=undo)
         if not tested and monotonic() - slot.free_since > self.shell.check_after:
             link.check()
         return link

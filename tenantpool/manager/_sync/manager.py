@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from math import inf
@@ -20,8 +21,10 @@ from tenantpool.config.plan import Plan
 from tenantpool.config.roster import Roster
 from tenantpool.core.tenant import Tenant
 from tenantpool.errors import LeaseEnded, ManagerClosed
+from tenantpool.insight.insight import Insight
 from tenantpool.manager import forks
 from tenantpool.manager.capacity import check_mark, check_room
+from tenantpool.manager.foresight import Impact, impacts
 from tenantpool.manager.health import Health, assess
 from tenantpool.manager.journal import logger
 from tenantpool.manager.recent import Recorder
@@ -35,6 +38,7 @@ from .pool import TenantPool
 from .scaling import Scaling
 from .seating import Seating
 from .shell import Shell
+from .watched import WatchedLease, sight
 
 _LONGEST_START = 60.0
 _LONGEST_WARMUP = 60.0
@@ -91,6 +95,7 @@ class Manager:
         """Caps that follow what is used (``autoscale`` in a tier)."""
         self._recorder = Recorder(self._shells)
         self._wake_at = inf
+        self._look_into(roster.settings)
 
     def __repr__(self) -> str:
         databases = ", ".join(
@@ -184,7 +189,18 @@ class Manager:
             kwargs=self._kwargs,
             configure=self._configure,
             mark=self._mark,
+            insight=self.insight,
         )
+
+    def _look_into(self, settings: Settings) -> None:
+        """Look at statements from now on, or no more; leases in use go on as they are."""
+        wanted = settings.insight
+        self.insight = Insight(wanted.options()) if wanted.enabled else None
+        """What statements and leases tell; None unless the settings ask for it."""
+        self._lookout = self.insight.lookout() if self.insight is not None else None
+        self._lease_class = Lease if self.insight is None else WatchedLease
+        for shell in self._shells.values():
+            shell.insight = self.insight or shell.insight
 
     def _check_guarantees(self) -> None:
         for shell in self._shells.values():
@@ -201,7 +217,7 @@ class Manager:
         here, and any other Refused on entering.
         """
         shell, seat = self._seats.get(tenant) or self._admit(tenant)
-        return Lease(shell, seat, timeout, priority)
+        return self._lease_class(shell, seat, timeout, priority)
 
     def acquire(
         self, tenant: str, *, timeout: float | None = None, priority: int = 0
@@ -275,14 +291,32 @@ class Manager:
         """
         return self._changes.plan(settings, overrides)
 
+    def foresee(self, settings: Settings) -> list[Impact]:
+        """Whom these would hit, of those who have been asked for; see ``Impact``.
+
+        Blocks for a moment.
+        """
+        roster, found = self.roster.with_settings(settings), []
+        for impact in impacts(self._shells, roster, monotonic()):
+            if impact is None:
+                time.sleep(0)
+            else:
+                found.append(impact)
+        return found
+
     def apply(
-        self, settings: Settings | None = None, *, overrides: Overrides | None = None
+        self,
+        settings: Settings | None = None,
+        *,
+        overrides: Overrides | None = None,
+        by: Mapping[str, object] | None = None,
     ) -> Plan:
         """Let other settings, or other overrides, be in force; None: as they are.
 
         As a whole or not at all; one change after the other. What grows, grows at once. What
         shrinks does so as the tiers say: this does not wait for it. Waiting requests stay, also
-        those of a tenant that moves. Return what was changed.
+        those of a tenant that moves. Return what was changed; the log has a line for each, with
+        what *by* says of who wanted it.
 
         Blocks for a moment, and for at most 10 seconds for a new database whose capacity is
         ``auto``. Raises ConfigError for what needs a restart, and for a capacity that has no room
@@ -290,7 +324,10 @@ class Manager:
         """
         if not self.is_open:
             raise ManagerClosed(f"the manager is {self._state}")
-        plan = self._changes.apply(settings, overrides)
+        before = self.settings.insight
+        plan = self._changes.apply(settings, overrides, by or {})
+        if self.settings.insight != before:
+            self._look_into(self.settings)
         self._catalog.keep_up()
         return plan
 
@@ -438,3 +475,5 @@ class Manager:
         self.scaling.sweep()
         self._recorder.sweep(monotonic())
         self._changes.tidy()
+        if self._lookout is not None:
+            self._lookout.look(monotonic(), map(sight, self.leases()))

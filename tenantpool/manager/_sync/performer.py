@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 
-_WIPE_DELAY = 0.001
-"""Seconds for which requests go before the wipes of what was given back."""
-
 
 class Seating(Protocol):
     """Those who know where each tenant is served."""
@@ -123,6 +120,8 @@ class Performer:
                     request.recall(deadline, why)
                 case act.Forgotten(tenant):
                     self._seating.forget(tenant)
+                case act.Elsewhere(request):
+                    request.elsewhere()
                 case act.Departed(tenant):
                     self._seating.came_home(tenant)
                 case act.Notice(event, fields):

@@ -14,6 +14,7 @@ from tenantpool.config.roster import Roster
 from tenantpool.core.tenant import Tenant
 from tenantpool.errors import ConnectFailed, UnknownTenant
 
+from .lease import Lease
 from .shell import Shell
 
 Seat = tuple[Shell, Tenant]
@@ -144,10 +145,13 @@ def _move(here: Shell, tenant: Tenant, there: Shell, spec: TenantSpec) -> Tenant
     seated = there.tenant(spec)
     first, second = sorted((here, there), key=id)
     with first.lock, second.lock:
+        abroad = tenant.in_use + tenant.abroad
         requests, left = here.core.leave(monotonic(), tenant)
+        seated.take_over(tenant)
         for request in requests:
-            request.tenant, request.shell = seated, there
-        arrived = there.core.arrive(monotonic(), seated, requests, tenant.in_use)
+            assert isinstance(request, Lease)
+            request.shell = there
+        arrived = there.core.arrive(monotonic(), seated, requests, abroad)
     here.perform(left)
     there.perform(arrived)
     return seated

@@ -19,6 +19,7 @@ from tenantpool.core import actions as act
 from tenantpool.core.database import Database
 from tenantpool.core.pool import Pool
 from tenantpool.core.tenant import Tenant
+from tenantpool.insight.insight import Insight
 from tenantpool.manager.advice import Server
 from tenantpool.manager.journal import report
 from tenantpool.pools import session
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 _DRAIN_POLL = 0.02
 _SLICE = 50
 """Pools that are looked at in one go."""
+_RETURN_DELAY = 0.001
+"""Seconds for which requests go before returns, as long as nobody waits for them."""
 _EMPTY_EVERY = 60
 """A pool without connections can only be forgotten, so every 60th sweep looks at it."""
 
@@ -51,6 +54,7 @@ class Shell(Performer):
         kwargs: Mapping[str, Any],
         configure: Callable[[Connection[Any]], None] | None,
         mark: str | None = None,
+        insight: Insight | None = None,
     ) -> None:
         steward = Steward(name, settings, mark)
         super().__init__(
@@ -60,6 +64,7 @@ class Shell(Performer):
             seating=seating,
             close_timeout=settings.databases[name].close_timeout,
         )
+        self.insight = insight
         self.check_after = self.core.limits.check_after
         self._settings = settings
         self._connection_class = connection_class
@@ -172,6 +177,8 @@ class Shell(Performer):
             now, then = (settings.connection_params(pool.key) for settings in (self._settings, old))
             if now != then:
                 self.step(self.core.renew, pool)
+                for tenant in list(pool.tenants)[:1]:
+                    self.step(self.core.reset_breaker, tenant)  # what failed may work now
             if number % _SLICE == 0:
                 time.sleep(0)
 
@@ -208,8 +215,9 @@ class Shell(Performer):
             self.step(self.core.reachable, capacity)
 
     def retire(self) -> None:
-        """Its database is configured no more, and nothing is left there. Does not block."""
-        self._crew.run(self.steward.close)
+        """Its database is configured no more, and nothing is left there. Blocks, bounded."""
+        self._join()
+        self.steward.close()
 
     def make_direct(self, lease: Lease) -> str:
         """Let a worker connect by itself under *lease*: return its libpq string, with password.
@@ -270,6 +278,10 @@ class Shell(Performer):
             for lease in late:
                 self.step(self.core.revoke, lease)
         self._stopping = True
-        self._crew.join()
+        self._join()
         self.steward.close()
         return len(late)
+
+    def _join(self) -> None:
+        """Wait until all that is under way has ended."""
+        self._crew.join()

@@ -16,7 +16,8 @@ from tenantpool.core.request import GRANTED
 from tenantpool.errors import ConnectFailed, LeaseEnded, NotAllowed
 from tenantpool.manager.capacity import QUERY, capacity_of, reserved_of
 from tenantpool.manager.journal import report
-from tenantpool.pools._sync.attendant import Attendant, Row
+from tenantpool.pools._sync.answer import Row
+from tenantpool.pools._sync.attendant import Attendant
 from tenantpool.pools._sync.direct import Directs
 from tenantpool.pools._sync.leftovers import end_leftovers
 

@@ -74,7 +74,8 @@
   const points = [];
   const charts = new Map();
   const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  const reasons = () => [...new Set(points.flatMap((point) => Object.keys(point.refused)))].sort();
+  const reasons = () => [...new Set(points.flatMap(({ refused }) =>
+    Object.keys(refused).filter((reason) => refused[reason])))].sort();
   const brief = (value) => (value >= 10 || value === 0 ? value.toFixed(0) : value.toPrecision(2));
   const time = (value) =>
     value < 0.001 ? (value ? `${(value * 1e6).toFixed(0)} µs` : "0")

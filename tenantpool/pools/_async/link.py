@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -16,7 +15,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from tenantpool.pools.blind import closed_pgconn
 from tenantpool.pools.parameters import parameters_of
-from tenantpool.pools.quick_wipe import QuickWipe
+from tenantpool.pools.quick_wipe import Done, Wiper
 from tenantpool.pools.session import UNDO
 
 from .pool import AsyncPassivePool
@@ -184,18 +183,17 @@ class AsyncLink:
 
     if True:  # ASYNC
 
-        def wipe_quickly(
-            self, delay: float, timeout: float, done: Callable[[str], None]
-        ) -> asyncio.Future[None] | None:
-            """Begin a ``QuickWipe``, or return None if only ``wipe`` will do. Does not block."""
+        def wipe_quickly(self, wiper: Wiper, done: Done) -> bool:
+            """Let *wiper* wipe; return False if only ``wipe`` will do. Does not block."""
             if not self.is_lent_away or self.is_altered or self.pool.is_configured:
-                return None
+                return False
 
             def wiped(problem: str) -> None:
                 self.is_shared = bool(problem)
                 done(problem)
 
-            return QuickWipe(self.socket, delay, timeout, wiped)
+            wiper.wipe(self.socket, wiped)
+            return True
 
     async def cancel(self, timeout: float) -> None:
         """Cancel what runs, if anything does. It is over when this returns, done or not.

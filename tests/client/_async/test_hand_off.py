@@ -288,6 +288,6 @@ async def test_a_program_that_is_started_inherits_nothing(client: Client, fake: 
     async with client.connection("a") as conn:
         assert conn.fileno() == husk_fd
         assert not os.get_inheritable(husk_fd)
-        assert not os.get_inheritable(conn._pool._grant.leash.fileno())
+        assert not os.get_inheritable(conn._pool._grant.leash)
     await returned(fake, 2)
     assert not os.get_inheritable(husk_fd)

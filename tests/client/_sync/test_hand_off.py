@@ -287,6 +287,6 @@ def test_a_program_that_is_started_inherits_nothing(client: Client, fake: FakeSe
     with client.connection("a") as conn:
         assert conn.fileno() == husk_fd
         assert not os.get_inheritable(husk_fd)
-        assert not os.get_inheritable(conn._pool._grant.leash.fileno())
+        assert not os.get_inheritable(conn._pool._grant.leash)
     returned(fake, 2)
     assert not os.get_inheritable(husk_fd)

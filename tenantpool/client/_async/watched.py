@@ -1,0 +1,93 @@
+"""A lease of a worker that query insight looks at."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from psycopg.pq import TransactionStatus
+
+from tenantpool.client.grant import Grant
+from tenantpool.insight._async.cursor import attach, detach
+from tenantpool.insight._async.explain import explain
+from tenantpool.insight.insight import Insight
+from tenantpool.insight.lookout import Sight
+from tenantpool.insight.place import caller
+from tenantpool.insight.watch import Slow
+
+from .lease import AsyncLease, C, finish
+
+if TYPE_CHECKING:
+    from .client import AsyncLeaseClient
+
+_IDLE_IN_TRANSACTION = (TransactionStatus.INTRANS, TransactionStatus.INERROR)
+
+
+class AsyncWatchedLease(AsyncLease[C]):
+    """A lease whose statements are seen, as far as cursors of its connection run them."""
+
+    __slots__ = ("_began", "_insight", "_place", "watch")
+
+    def __init__(
+        self,
+        client: AsyncLeaseClient[C],
+        tenant: str,
+        timeout: float | None,
+        priority: int,
+        insight: Insight,
+    ) -> None:
+        super().__init__(client, tenant, timeout, priority)
+        self._insight = insight
+        self._place = caller()
+        self._began = 0.0
+        self.watch = insight.watch(tenant)
+
+    @property
+    def holder(self) -> str:
+        """Where in the code the lease was asked for: ``file:line in function``."""
+        return str(self._place)
+
+    @property
+    def held(self) -> float:
+        """Seconds since it was granted; 0.0 when it is not in use."""
+        return monotonic() - self._began if self._grant is not None else 0.0
+
+    async def __aenter__(self) -> C:
+        conn = await super().__aenter__()
+        self._began = monotonic()
+        attach(conn, self.watch)
+        return conn
+
+    async def end(self, *, failed: bool, dropped: bool = False) -> None:
+        """As of every lease; then what its whole shows is told."""
+        grant = self._grant
+        try:
+            if grant is not None:
+                conn: C = grant.conn  # type: ignore[assignment]
+                detach(conn)
+                self.watch.end()
+                if not dropped and (slow := self.watch.slow_read) is not None:
+                    await self._explain(grant, conn, slow, failed)
+        finally:
+            await super().end(failed=failed, dropped=dropped)
+
+    async def _explain(self, grant: Grant, conn: C, slow: Slow, failed: bool) -> None:
+        """Look at the plan of a *slow* read, unless the service wants the lease back.
+
+        The holder's transaction is over before, so that nothing can go wrong in it. Raises what
+        its commit raises.
+        """
+        if grant.is_wanted or grant.ended or not self._insight.may_explain(slow.shape):
+            return
+        await finish(conn, failed)
+        if grant.is_clean:
+            self.watch.planned(slow, await explain(conn, slow, self._insight.options))
+
+
+def sight(grant: Grant) -> Sight | None:
+    """What is seen of a lease in use, by its *grant*; None if nothing is. Does not block."""
+    lease = grant.conn._pool
+    if not isinstance(lease, AsyncWatchedLease):
+        return None
+    is_idle = grant.pgconn.transaction_status in _IDLE_IN_TRANSACTION
+    return Sight(lease, grant.tenant, is_idle, lease.watch.last)

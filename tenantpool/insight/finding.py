@@ -1,0 +1,73 @@
+"""What was found, as data and as words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["slow statement", "repeated statement", "plan", "long lease", "idle in transaction"]
+KINDS: tuple[Kind, ...] = (
+    "slow statement",
+    "repeated statement",
+    "plan",
+    "long lease",
+    "idle in transaction",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that should be looked at, and what would help. It holds no value of a statement.
+
+    *statement* is a shape (``?`` for each value), cut; *place* is ``file:line in function`` of the
+    code that ran it, or that took the lease; *count* statements took *seconds* together. The same
+    may be found many *times*: the figures are the latest ones. *last*: when, as time.time() does.
+    """
+
+    kind: Kind
+    tenant: str
+    what: str
+    fix: str
+    statement: str = ""
+    place: str = ""
+    seconds: float = 0.0
+    count: int = 1
+    times: int = 1
+    last: float = 0.0
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What it has in common with others that say the same again."""
+        # The words of a plan hold figures, which change; those of others are of the same kind.
+        about = self.what.split(":")[0] if self.kind == "plan" else ""
+        return (self.kind, self.tenant, self.statement, self.place, about)
+
+    def __str__(self) -> str:
+        statement = f" [{self.statement}]" if self.statement else ""
+        place = f", at {self.place}" if self.place else ""
+        return f"{self.tenant}: {self.kind}: {self.what}{place}{statement}. {self.fix}"
+
+
+@dataclass(slots=True)
+class Counts:
+    """How often each kind was found, of one tenant."""
+
+    slow: int = 0
+    repeated: int = 0
+    plans: int = 0
+    long_leases: int = 0
+    idle_in_transaction: int = 0
+
+    def add(self, kind: Kind) -> None:
+        """One more of *kind*."""
+        match kind:
+            case "slow statement":
+                self.slow += 1
+            case "repeated statement":
+                self.repeated += 1
+            case "plan":
+                self.plans += 1
+            case "long lease":
+                self.long_leases += 1
+            case "idle in transaction":
+                self.idle_in_transaction += 1
