@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from tenantpool.config import Settings
+from tenantpool.config.alerts import Alerts
 from tenantpool.config.models import DEFAULT_TIERS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,7 +44,8 @@ _END = r"\z"
 
 # What may stand there with nothing under it: models, and fields whose keys are names.
 _MAY_BE_EMPTY = {"Database", "Tier", "Enforce", "Tenant", "Service", "IdentityRule"} | {
-    *("databases", "tiers", "tenants", "identities")
+    *("databases", "tiers", "tenants", "identities", "Alerts", "webhooks"),
+    *(type(rule).__name__ for rule in Alerts().rules.values()),
 }
 
 # What may come from a secret file or the environment instead.

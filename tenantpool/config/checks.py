@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from tenantpool.config.autoscale import Autoscale
 from tenantpool.config.explain import Problem, did_you_mean
 from tenantpool.config.models import Breaker, Tier
 from tenantpool.config.resolve import database_of, reason
@@ -50,6 +51,21 @@ def _check_tier(name: str, tier: Tier) -> Iterator[Problem]:
         yield Problem((*loc, "guarantee"), text, f"write {tier.cap} or less")
     if tier.leak_revoke and tier.leak_after is None:
         yield Problem((*loc, "leak_revoke"), "does nothing alone", "set leak_after too")
+    if tier.autoscale is not None:
+        yield from _check_autoscale(loc, tier, tier.autoscale)
+
+
+def _check_autoscale(loc: tuple[str, ...], tier: Tier, autoscale: Autoscale) -> Iterator[Problem]:
+    loc = (*loc, "autoscale")
+    if not autoscale.floor <= tier.cap <= autoscale.ceiling:
+        text = f"{autoscale.floor} to {autoscale.ceiling} does not include cap {tier.cap}"
+        yield Problem(loc, text, "cap is where it begins")
+    if autoscale.floor < tier.guarantee:
+        text = f"{autoscale.floor} is less than guarantee {tier.guarantee}"
+        yield Problem((*loc, "floor"), text, f"write {tier.guarantee} or more")
+    if autoscale.floor + tier.overflow < tier.min_size:
+        text = f"{autoscale.floor} + overflow {tier.overflow} is less than min_size {tier.min_size}"
+        yield Problem((*loc, "floor"), text, f"write {tier.min_size - tier.overflow} or more")
 
 
 def _check_tenant(settings: Settings, name: str, tenant: Tenant) -> Iterator[Problem]:

@@ -24,7 +24,7 @@ Loc = tuple[str, ...]
 _UNKNOWN = {"extra_forbidden", "unexpected_keyword_argument"}
 _SECTION = {"dict_type", "model_type", "model_attributes_type", "dataclass_type"}
 _SHOWS_INPUT = {"int_parsing", "float_parsing", "bool_parsing", "literal_error"}
-_MAY_BE_SECRET = {"conninfo", "password", "settings", "token", "tokens"}
+_MAY_BE_SECRET = {"conninfo", "password", "settings", "token", "tokens", "url", "secret"}
 
 
 class Problem(NamedTuple):

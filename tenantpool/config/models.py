@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr
 
+from tenantpool.config.autoscale import Autoscale
 from tenantpool.config.conninfo import validate_conninfo
 from tenantpool.config.fields import (
     Capacity,
@@ -117,6 +118,10 @@ class Enforce(Section):
         return frozenset(name for name, enforced in self if not enforced)
 
 
+_OWN = ("tier", "reset_always", "trial", "autoscale", "breaker")
+"""What a tier's limits have that is not written just so."""
+
+
 class Tier(Section):
     """A class of tenants and the limits that each of them gets."""
 
@@ -186,6 +191,9 @@ class Tier(Section):
         description="Limits that are only tried out: with false they count what they would have "
         "refused, and refuse nothing.",
     )
+    autoscale: Autoscale | None = Field(
+        None, description="Lets each tenant's cap follow its use; null: it stays as it is."
+    )
     breaker: Breaker = Field(
         default_factory=Breaker, description="The circuit breaker of each tenant pool."
     )
@@ -201,8 +209,9 @@ class Tier(Section):
             tier=tier,
             reset_always=self.reset == "always",
             trial=self.enforce.trial(),
+            autoscale=self.autoscale.limits() if self.autoscale is not None else None,
             breaker=self.breaker.limits(),
-            **_shared(self, TenantLimits, "tier", "reset_always", "trial", "breaker"),
+            **_shared(self, TenantLimits, *_OWN),
         )
 
     def timeouts(self) -> tuple[tuple[str, str], ...]:

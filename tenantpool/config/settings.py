@@ -9,6 +9,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, BeforeValidator, Field, PrivateAttr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from tenantpool.config.alerts import Alerts
 from tenantpool.config.catalog import Catalog
 from tenantpool.config.checks import check, check_capacity, promised
 from tenantpool.config.conninfo import join_conninfo
@@ -70,6 +71,10 @@ class Settings(BaseSettings):
     service: Annotated[Service, BeforeValidator(no_null)] = Field(
         default_factory=Service,
         description="Lends connections to other processes (tenantpool serve).",
+    )
+    alerts: Annotated[Alerts, BeforeValidator(no_null)] = Field(
+        default_factory=Alerts,
+        description="What the service (tenantpool serve) looks for, and whom it tells.",
     )
     insight: Annotated[Insight, BeforeValidator(no_null)] = Field(
         default_factory=Insight, description="Looks for slow and repeated statements."

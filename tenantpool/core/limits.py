@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from .autoscale import AutoscaleLimits
+
 RETURN: Final = "return"
 RECALL: Final = "recall"
 TERMINATE: Final = "terminate"
@@ -86,6 +88,8 @@ class TenantLimits:
     """How long holders have to give back what they are asked for."""
     trial: frozenset[str] = frozenset()
     """Limits that only count what they would have refused, and refuse nothing."""
+    autoscale: AutoscaleLimits | None = None
+    """How ``cap`` follows what is used; None: it stays. The manager asks ``autoscale.py``."""
 
     @property
     def ceiling(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from typing import NamedTuple
 
 from .limits import TenantLimits
@@ -105,6 +105,22 @@ class Usage:
             ),
             over_rate=_over_rate(periods, limits),
         )
+
+    def peak(self, now: float, part: float) -> int:
+        """How many *part* of the requests of the last 5 to 10 minutes made it, at most.
+
+        That is, what was in use or waiting as each came, itself included; 0: there were none.
+        """
+        load: Counter[int] = Counter()
+        for period in self._periods:
+            if period.number >= _period_of(now) - 1:
+                load.update(period.load)
+        rank = part * load.total()
+        for found in sorted(load):
+            rank -= load[found]
+            if rank <= 0:
+                return found + 1
+        return 0
 
     def per_minute(self, now: float) -> list[int]:
         """Requests in each minute of the hour before *now*, the oldest first."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from tenantpool.errors import Reason
+from tenantpool.manager.advice import Advice, Server, advise
+from tenantpool.manager.recent import Recent
 from tenantpool.manager.stats import DatabaseStats, ManagerStats, TenantStats
 
 _WARNING_WAIT = 0.1
@@ -38,6 +40,8 @@ class Health:
 
     databases: Mapping[str, Verdict]
     tenants: Mapping[str, Verdict]
+    advice: Sequence[Advice] = ()
+    """What to set, from what was measured in the last minutes; empty where all is well."""
 
     @property
     def status(self) -> Status:
@@ -46,11 +50,20 @@ class Health:
         return next((s for s in (Status.CRITICAL, Status.WARNING) if s in found), Status.HEALTHY)
 
 
-def assess(stats: ManagerStats) -> Health:
-    """Judge a snapshot."""
+def assess(
+    stats: ManagerStats, recent: Sequence[Recent] = (), servers: Sequence[Server] = ()
+) -> Health:
+    """Judge a snapshot; tenants by their last minutes where *recent* has them, else by all time."""
+    lately = {tenant.tenant: tenant for tenant in recent}
+    judged = {name: _Judged.of(tenant, lately.get(name)) for name, tenant in stats.tenants.items()}
+    statuses = {name: tenant.status for name, tenant in judged.items()}
+    unhappy = frozenset(name for name, status in statuses.items() if status is not Status.HEALTHY)
+    advice = advise(servers, recent, unhappy)
+    remedies = {name: str(what) for what in reversed(advice) for name in what.tenants}
     return Health(
         {name: _judge_database(database) for name, database in stats.databases.items()},
-        {name: _judge_tenant(tenant) for name, tenant in stats.tenants.items()},
+        {name: tenant.verdict(remedies.get(name, "")) for name, tenant in judged.items()},
+        advice,
     )
 
 
@@ -68,21 +81,45 @@ def _judge_database(database: DatabaseStats) -> Verdict:
     return Verdict(Status.HEALTHY, "there is room")
 
 
-def _judge_tenant(tenant: TenantStats) -> Verdict:
-    if tenant.breaker != "closed":
-        return Verdict(Status.CRITICAL, f"connects fail, the breaker is {tenant.breaker}")
-    refusals = sum(tenant.refused.values()) / max(1, tenant.requests)
-    wait = tenant.wait_mean
-    if wait >= _CRITICAL_WAIT or refusals >= _CRITICAL_REFUSALS:
-        return Verdict(Status.CRITICAL, _advice(tenant, refusals))
-    if wait >= _WARNING_WAIT or refusals >= _WARNING_REFUSALS:
-        return Verdict(Status.WARNING, _advice(tenant, refusals))
-    return Verdict(Status.HEALTHY, f"mean wait {wait:.3f} s")
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What decides about a tenant."""
+
+    stats: TenantStats
+    wait: float
+    """Mean wait in seconds."""
+    refusals: float
+    """The part of the requests that was refused."""
+
+    @classmethod
+    def of(cls, tenant: TenantStats, recent: Recent | None) -> _Judged:
+        if recent is not None:
+            return cls(tenant, recent.wait_mean, recent.refusal_rate)
+        refusals = sum(tenant.refused.values()) / max(1, tenant.requests)
+        return cls(tenant, tenant.wait_mean, refusals)
+
+    @property
+    def status(self) -> Status:
+        is_shut = self.stats.breaker != "closed"
+        if is_shut or self.wait >= _CRITICAL_WAIT or self.refusals >= _CRITICAL_REFUSALS:
+            return Status.CRITICAL
+        if self.wait >= _WARNING_WAIT or self.refusals >= _WARNING_REFUSALS:
+            return Status.WARNING
+        return Status.HEALTHY
+
+    def verdict(self, remedy: str) -> Verdict:
+        tenant, status = self.stats, self.status
+        if tenant.breaker != "closed":
+            return Verdict(status, f"connects fail, the breaker is {tenant.breaker}")
+        if status is Status.HEALTHY:
+            return Verdict(status, f"mean wait {self.wait:.3f} s")
+        found = f"mean wait {self.wait:.3f} s, {self.refusals:.1%} refused"
+        remedy = remedy.removeprefix(f"{tenant.name}: ") or _rule_of_thumb(tenant)
+        return Verdict(status, f"{found}: {remedy}")
 
 
-def _advice(tenant: TenantStats, refusals: float) -> str:
-    """What was seen, and the setting that answers the commonest refusal."""
-    found = f"mean wait {tenant.wait_mean:.3f} s, {refusals:.1%} refused"
+def _rule_of_thumb(tenant: TenantStats) -> str:
+    """The setting that answers the commonest refusal, as long as nothing better is known."""
     commonest = max(tenant.refused, key=lambda reason: tenant.refused[reason], default="")
     remedies: dict[str, str] = {
         Reason.RATE_LIMIT: f"raise rate of tier {tenant.tier}",
@@ -95,4 +132,4 @@ def _advice(tenant: TenantStats, refusals: float) -> str:
     }
     full = tenant.in_use >= tenant.cap
     default = remedies[Reason.TENANT_LIMIT if full else Reason.DATABASE_LIMIT]
-    return f"{found}: {remedies.get(commonest, default)}"
+    return remedies.get(commonest, default)

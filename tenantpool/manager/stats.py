@@ -9,9 +9,9 @@ from time import monotonic
 from typing import Protocol
 
 from tenantpool.core.database import Database
-from tenantpool.core.pool import Pool
 from tenantpool.core.slot import CLOSING, IDLE, IN_USE, OPENING, RESETTING
 from tenantpool.core.tenant import Tenant
+from tenantpool.manager.scaled import slot_seconds
 
 
 class Shell(Protocol):
@@ -149,7 +149,7 @@ def tenant_stats(core: Database, tenant: Tenant) -> TenantStats:
         wait_p50=waits.quantile(0.5, leases),
         wait_p99=waits.quantile(0.99, leases),
         wait_longest=waits.longest,
-        held=counters.held + _held_now(tenant, tenant.pool),
+        held=slot_seconds(monotonic(), tenant),
         connect_failures=counters.connect_failures,
         lost=counters.lost,
         leaks=counters.leaks,
@@ -157,12 +157,3 @@ def tenant_stats(core: Database, tenant: Tenant) -> TenantStats:
         breaker=tenant.pool.breaker.state,
         draining=tenant.draining,
     )
-
-
-def _held_now(tenant: Tenant, pool: Pool) -> float:
-    """Slot-seconds of the leases in use; most tenants have none."""
-    if not tenant.in_use:
-        return 0.0
-    now = monotonic()
-    requests = [slot.request for slot in pool.slots if slot.request is not None]
-    return sum(now - request.granted_at for request in requests if request.tenant is tenant)

@@ -154,6 +154,13 @@ METRICS: Final = {
             "1 if the last reload worked; 0 if it failed, or there was none yet.",
         ),
         Metric(
+            "tenantpool_alerts_firing",
+            "gauge",
+            ("alert", "severity"),
+            "Alerts of the service itself that fire (section alerts).",
+            "alerts",
+        ),
+        Metric(
             "grpc_server_handled_total",
             "counter",
             (*_CALL, "grpc_code"),

@@ -79,6 +79,7 @@ class Exporter:
         yield _gauge("tenantpool_sessions", [((), len(source.desk.sessions.workers))])
         yield from _busiest(reading, self._tenants)
         yield from self._reloads()
+        yield _gauge("tenantpool_alerts_firing", self._source.alerts.counts().items())
         yield from self._calls()
 
     def _tallies(self) -> list[tuple[str, str, Tally]]:

@@ -10,6 +10,8 @@ from tenantpool.service.identity import Guard
 from tenantpool.service.meter import Meter
 from tenantpool.service.reload import Reloader
 
+from .alerts.watch import Alerts
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -20,3 +22,4 @@ class Source:
     guard: Guard
     meter: Meter
     reloader: Reloader
+    alerts: Alerts

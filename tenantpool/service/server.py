@@ -13,6 +13,7 @@ from tenantpool.config.service import AUTO
 from tenantpool.errors import ConfigError, NotAuthenticated
 from tenantpool.gateway.listener import Gateway
 from tenantpool.manager._async.manager import AsyncManager
+from tenantpool.observe.alerts.watch import Alerts
 from tenantpool.v1.lease_pb2 import GatewayAddress
 
 from .channel import NAME as CHANNEL_SOCKET
@@ -68,6 +69,7 @@ class Server:
             startup_timeout=rules.startup_timeout,
             max_startups=rules.max_startups,
         )
+        self.alerts = Alerts(self.manager, self._reload_problem)
         self.http = self._make_http(certificates) if rules.http_port is not None else None
         self._channels: ChannelServer | None = None
         self._watcher: Watcher | None = None
@@ -92,6 +94,7 @@ class Server:
             self.overriding.start()
             if self.source.changes:
                 self._watch()
+            self.alerts.start()
         except BaseException:
             await self.stop(0.0)
             raise
@@ -116,6 +119,7 @@ class Server:
         await self.rpc.stop()
         if self.http is not None:
             await self.http.stop()
+        await self.alerts.stop()
         await self.manager.close(0.0)
         self._store.release()
         if self.folder is not None:
@@ -204,8 +208,14 @@ class Server:
         from tenantpool.observe.http_server import HttpServer
         from tenantpool.observe.source import Source as Observed
 
-        observed = Observed(self.manager, self.desk, self.guard, self.rpc.meter, self.reloader)
+        parts = (self.manager, self.desk, self.guard, self.rpc.meter, self.reloader, self.alerts)
+        observed = Observed(*parts)
         return HttpServer(observed, certificates)
+
+    def _reload_problem(self) -> str:
+        """Why the last reload was refused, in a line; empty: it was not."""
+        latest = self.reloader.latest
+        return "" if latest is None or latest.worked else next(iter(latest.lines), "see the log")
 
     def _admits(self, uid: int) -> bool:
         """Whether that user of this host may come to the gateway's Unix socket at all.

@@ -19,8 +19,8 @@ VALIDATOR = Draft7Validator(DOCUMENT)
 
 RESTART = [
     *("service.name", "service.folder", "service.state", "service.listen", "service.grpc_port"),
-    *("service.gateway_port", "service.http_port", "service.http_listen", "service.tls"),
-    "service.max_request_size",
+    *("service.gateway_port", "service.http_port", "service.http_listen"),
+    *("service.tls", "service.max_request_size"),
     *("service.tls.certificate", "service.tls.key", "service.tls.client_ca"),
 ]
 
@@ -100,7 +100,7 @@ def test_every_field_says_whether_it_can_change_live() -> None:
     rows: dict[str, str] = {}
     section = ""
     for line in (ROOT / PAGE).read_text().splitlines():
-        if heading := re.fullmatch(r"## ([a-z.]+)", line):
+        if heading := re.fullmatch(r"## ([a-z_.]+)", line):
             section = f"{heading[1]}."
         elif row := re.match(r"\| \[?`(\w+)`.* \| (yes|\*\*restart\*\*) \| .+ \|$", line):
             rows[section + row[1]] = row[2]

@@ -11,17 +11,8 @@ from tenantpool.core.actions import Actions
 from tenantpool.core.request import GRANTED, WAITING, Request
 from tests.core.driver import REFUSED_ONCE, World
 
-HARMLESS = {"__future__", "bisect", "collections", "dataclasses", "enum", "heapq", "itertools"}
-    "__future__",
-    "bisect",
-    "collections",
-    "dataclasses",
-    "enum",
-    "heapq",
-    "itertools",
-    "math",
-}
-HARMLESS |= {"math", "typing", "tenantpool.errors"}
+HARMLESS = {"__future__", "collections", "dataclasses", "enum", "heapq", "itertools", "math"}
+HARMLESS |= {"bisect", "typing", "tenantpool.errors"}
 
 
 class Recorded(World):

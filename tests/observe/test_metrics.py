@@ -53,6 +53,7 @@ CONTRACT = {
     "tenantpool_build_info": {"version"},
     "tenantpool_tenant_in_use": {"tenant", "tier", "database"},
     "tenantpool_tenant_waiting": {"tenant", "tier", "database"},
+    "tenantpool_alerts_firing": {"alert", "severity"},
     "grpc_server_handled_total": {"grpc_service", "grpc_method", "grpc_code"},
     "grpc_server_handling_seconds": {"grpc_service", "grpc_method"},
 }

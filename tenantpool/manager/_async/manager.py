@@ -26,6 +26,7 @@ from tenantpool.manager.capacity import check_mark, check_room
 from tenantpool.manager.foresight import Impact, impacts
 from tenantpool.manager.health import Health, assess
 from tenantpool.manager.journal import logger
+from tenantpool.manager.recent import Recorder
 from tenantpool.manager.result import Result
 from tenantpool.manager.stats import ManagerStats, snapshot
 
@@ -33,6 +34,7 @@ from .catalog import AsyncCatalog
 from .changes import AsyncChanges
 from .lease import AsyncLease
 from .pool import AsyncTenantPool
+from .scaling import AsyncScaling
 from .seating import AsyncSeating
 from .shell import AsyncShell
 from .watched import AsyncWatchedLease, sight
@@ -88,6 +90,9 @@ class AsyncManager:
         self._seats = self._seating.seats
         self._changes = AsyncChanges(self._seating, self._make_shell, mark)
         self._catalog = AsyncCatalog(self._seating, self._changes, mark)
+        self.scaling = AsyncScaling(self._seating)
+        """Caps that follow what is used (``autoscale`` in a tier)."""
+        self._recorder = Recorder(self._shells)
         self._wake_at = inf
         self._look_into(roster.settings)
 
@@ -403,8 +408,12 @@ class AsyncManager:
         return snapshot(self._shells)
 
     def health(self) -> Health:
-        """How each tenant and each database does, in words. Does not block."""
-        return assess(self.stats())
+        """How each tenant and each database does, in words, and what to set. Does not block.
+
+        Tenants are judged by the last minutes, as soon as they have been watched for one.
+        """
+        servers = [shell.server for shell in self._shells.values()]
+        return assess(self.stats(), list(self._recorder.recent(monotonic())), servers)
 
     # -- inside --------------------------------------------------------------------------------
 
@@ -466,6 +475,8 @@ class AsyncManager:
     async def _sweep(self) -> None:
         for shell in list(self._shells.values()):
             shell.sweep()
+        self.scaling.sweep()
+        self._recorder.sweep(monotonic())
         await self._changes.tidy()
         if self._lookout is not None:
             self._lookout.look(monotonic(), map(sight, self.leases()))

@@ -27,6 +27,7 @@ from tenantpool.manager.capacity import check_mark, check_room
 from tenantpool.manager.foresight import Impact, impacts
 from tenantpool.manager.health import Health, assess
 from tenantpool.manager.journal import logger
+from tenantpool.manager.recent import Recorder
 from tenantpool.manager.result import Result
 from tenantpool.manager.stats import ManagerStats, snapshot
 
@@ -34,6 +35,7 @@ from .catalog import Catalog
 from .changes import Changes
 from .lease import Lease
 from .pool import TenantPool
+from .scaling import Scaling
 from .seating import Seating
 from .shell import Shell
 from .watched import WatchedLease, sight
@@ -89,6 +91,9 @@ class Manager:
         self._seats = self._seating.seats
         self._changes = Changes(self._seating, self._make_shell, mark)
         self._catalog = Catalog(self._seating, self._changes, mark)
+        self.scaling = Scaling(self._seating)
+        """Caps that follow what is used (``autoscale`` in a tier)."""
+        self._recorder = Recorder(self._shells)
         self._wake_at = inf
         self._look_into(roster.settings)
 
@@ -400,8 +405,12 @@ class Manager:
         return snapshot(self._shells)
 
     def health(self) -> Health:
-        """How each tenant and each database does, in words. Does not block."""
-        return assess(self.stats())
+        """How each tenant and each database does, in words, and what to set. Does not block.
+
+        Tenants are judged by the last minutes, as soon as they have been watched for one.
+        """
+        servers = [shell.server for shell in self._shells.values()]
+        return assess(self.stats(), list(self._recorder.recent(monotonic())), servers)
 
     # -- inside --------------------------------------------------------------------------------
 
@@ -463,6 +472,8 @@ class Manager:
     def _sweep(self) -> None:
         for shell in list(self._shells.values()):
             shell.sweep()
+        self.scaling.sweep()
+        self._recorder.sweep(monotonic())
         self._changes.tidy()
         if self._lookout is not None:
             self._lookout.look(monotonic(), map(sight, self.leases()))

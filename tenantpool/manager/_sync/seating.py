@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from time import monotonic
 
 from tenantpool.concurrency import Lock
@@ -33,6 +34,8 @@ class Seating:
         self.shells: dict[str, Shell] = {}
         """By the name of their database."""
         self.seats: dict[str, Seat] = {}
+        self.caps: dict[str, int] = {}
+        """The caps that differ from their tiers', as scaling has made them."""
         self._lock = Lock()
 
     def __repr__(self) -> str:
@@ -56,7 +59,7 @@ class Seating:
     def _find(self, name: str) -> TenantSpec:
         roster = self.roster
         try:
-            return roster.tenant(name)
+            return self._spec(name)
         except UnknownTenant:
             source = roster.settings.catalog_pool
             if roster.known or source is None:
@@ -64,11 +67,32 @@ class Seating:
             text = "the catalog has not been read yet"
             raise ConnectFailed(name, text, database=source.database) from None
 
+    def _spec(self, name: str) -> TenantSpec:
+        """What the roster says of the tenant, with the cap that scaling has made for it.
+
+        An operator's override of the tier wins, and so does another tier that does not scale.
+        """
+        spec = self.roster.tenant(name)
+        cap, scale = self.caps.get(name), spec.limits.autoscale
+        if cap is None or scale is None or self.roster.overrides.tier(name) is not None:
+            return spec
+        cap = min(max(cap, scale.floor), scale.ceiling)
+        return spec._replace(limits=replace(spec.limits, cap=cap))
+
+    def set_cap(self, name: str, cap: int | None) -> None:
+        """Let the tenant's cap be *cap*; None: as its tier has it. Does not block."""
+        if cap is None:
+            self.caps.pop(name, None)
+        else:
+            self.caps[name] = cap
+        self._reseat(name)
+
     def forget(self, tenant: Tenant) -> None:
         """Nobody has asked for it for long. Does not block."""
         seat = self.seats.get(tenant.name)
         if seat is not None and seat[1] is tenant:
             del self.seats[tenant.name]
+            self.caps.pop(tenant.name, None)
 
     def came_home(self, tenant: Tenant) -> None:
         """A lease has ended that the tenant still had where it was before. Does not block."""
@@ -101,7 +125,7 @@ class Seating:
                 return
             shell, tenant = seat
             try:
-                spec = self.roster.tenant(name)
+                spec = self._spec(name)
             except UnknownTenant as error:
                 shell.step(shell.core.suspend, tenant, error.limit)
                 del self.seats[name]

@@ -20,6 +20,7 @@ from tenantpool.core.database import Database
 from tenantpool.core.pool import Pool
 from tenantpool.core.tenant import Tenant
 from tenantpool.insight.insight import Insight
+from tenantpool.manager.advice import Server
 from tenantpool.manager.journal import report
 from tenantpool.pools import session
 from tenantpool.pools._sync.pool import PassivePool
@@ -71,6 +72,19 @@ class Shell(Performer):
         self._configure = configure
         self._learning = False
         self._sweeps = 0
+
+    @property
+    def server(self) -> Server:
+        """What advice needs to know of the database."""
+        core, database = self.core, self._settings.databases[self.name]
+        return Server(
+            self.name,
+            core.limits.capacity,
+            database.capacity == "auto",
+            core.limits.connect_concurrency,
+            core.breaker.state,
+            str(core.breaker.error or "").strip(),
+        )
 
     # -- tenants -------------------------------------------------------------------------------
 
