@@ -19,7 +19,9 @@ ROOT = Path(__file__).resolve().parent.parent
 CHART = ROOT / "deploy" / "helm" / "tenantpool"
 TARGET = ROOT / "deploy" / "kubernetes"
 
-HEADER = "# Rendered from deploy/helm/tenantpool by tools/generate_manifests.py; your copy is yours.\n"
+HEADER = (
+    "# Rendered from deploy/helm/tenantpool by tools/generate_manifests.py; your copy is yours.\n"
+)
 VALUES = {"serviceMonitor": {"enabled": True}}
 
 

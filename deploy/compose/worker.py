@@ -1,4 +1,4 @@
-"""A worker: leases a connection of each tenant in turn and writes an order, until it is told to end.
+"""A worker: leases a connection of each tenant in turn, and writes an order, until it is told.
 
     python worker.py TENANT...
 
@@ -13,7 +13,7 @@ import sys
 import threading
 from pathlib import Path
 
-from tenantpool import Refused, TenantpoolError
+from tenantpool import TenantpoolError
 from tenantpool.client import LeaseClient
 
 PAUSE = 0.1
@@ -43,9 +43,7 @@ def write_order(leases: LeaseClient, tenant: str) -> bool:
         with leases.connection(tenant, timeout=2) as conn:  # commits on success
             statement = "insert into orders (item, worker) values (%s, %s)"
             conn.execute(statement, ["anvil", os.uname().nodename])
-    except Refused as refusal:
-        print(f"{refusal}; again in {refusal.retry_after} s", flush=True)
-    except TenantpoolError as error:  # the service is not there, or ended the lease
+    except TenantpoolError as error:  # refused, or the service is not there, or ended the lease
         print(error, flush=True)
     else:
         return True

@@ -48,10 +48,14 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{ include "tenantpool.port" (dict "config" .Values.config "name" "http_port" "default" 9432) }}
 {{- end }}
 
+{{- define "tenantpool.scheme" -}}
+{{ empty .Values.tls.secretName | not | ternary "https" "http" }}
+{{- end }}
+
 {{- define "tenantpool.probe" -}}
 {{- $values := .root.Values }}
 {{- if eq $values.probes "http" }}
-httpGet: {path: {{ .path }}, port: http, scheme: {{ $values.httpScheme }}}
+httpGet: {path: {{ .path }}, port: http, scheme: {{ include "tenantpool.scheme" .root | upper }}}
 {{- else }}
 {{- if $values.tls.secretName }}
 {{- fail "probes: grpc needs a service without TLS: the kubelet does not speak it there" }}
