@@ -12,10 +12,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test bench sync protos format clean
+.PHONY: help demo test bench sync protos manifests format clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(READY) ## run the demo on an embedded PostgreSQL (DEMO_SECONDS=15)
 	@$(BIN)/python -m tenantpool demo
@@ -36,6 +36,9 @@ sync: $(READY) ## generate the _sync modules from their _async sources
 
 protos: $(READY) ## generate tenantpool/v1 from the protos
 	@$(BIN)/python tools/generate_protos.py
+
+manifests: $(READY) ## render deploy/kubernetes from the chart
+	@$(BIN)/python tools/generate_manifests.py
 
 format: $(READY) ## format the code and apply the safe fixes of the linter
 	$(BIN)/ruff check --fix .

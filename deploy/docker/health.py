@@ -27,7 +27,8 @@ def main(words: list[str]) -> int:
         target += "/grpc.sock"
     with grpc.insecure_channel(target) as channel:
         try:
-            answer = HealthStub(channel).Check(HealthCheckRequest(), timeout=LONGEST)
+            stub = HealthStub(channel)  # type: ignore[no-untyped-call]
+            answer = stub.Check(HealthCheckRequest(), timeout=LONGEST)
         except grpc.RpcError as error:
             print(f"{target}: {error.code().name}")
             return 1

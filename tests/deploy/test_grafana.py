@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from itertools import combinations
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ PANELS = [panel for panel in BOARD["panels"] if panel["type"] != "row"]
 VARIABLES = {variable["name"]: variable for variable in BOARD["templating"]["list"]}
 
 
-def expressions(panel):
+def expressions(panel: dict[str, Any]) -> list[str]:
     return [target["expr"] for target in panel["targets"]]
 
 
@@ -53,7 +54,7 @@ def test_the_counters_are_shown_as_rates():
 
 
 def test_the_panels_do_not_overlap():
-    def box(panel):
+    def box(panel: dict[str, Any]) -> tuple[int, int, int, int]:
         at = panel["gridPos"]
         return at["x"], at["y"], at["x"] + at["w"], at["y"] + at["h"]
 

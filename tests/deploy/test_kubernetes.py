@@ -13,7 +13,7 @@ import yaml
 
 from tenantpool import Settings, __version__
 from tests.deploy.charts import CHART, render
-from tests.deploy.files import KUBERNETES, ROOT, UID, documents, manifests, settings
+from tests.deploy.files import DEPLOY, KUBERNETES, ROOT, UID, documents, manifests, settings
 
 OLDEST = documents(CHART / "Chart.yaml")[0]["kubeVersion"].removeprefix(">=").removesuffix(".0-0")
 LATEST = kubernetes_validate.latest_version()
@@ -21,10 +21,15 @@ MANIFESTS = list(manifests())
 PODS = [(p, m) for p, m in MANIFESTS if "template" in m.get("spec", {})]
 SERVING = [(p, m) for p, m in PODS if m["metadata"]["name"] != "worker"]
 
+DOCKERFILE = DEPLOY / "docker" / "Dockerfile"
 OPEN = {"unencrypted": "anybody on the way may read the tokens and the data"}
 
 each = pytest.mark.parametrize
-by_name = {"ids": lambda value: getattr(value, "name", "")}
+
+
+def by_name(value: Any) -> str:
+    """The id of a manifest: its file."""
+    return getattr(value, "name", "")
 
 
 def containers(pod: dict[str, Any]) -> list[dict[str, Any]]:
@@ -55,7 +60,7 @@ def validate(manifest: dict[str, Any], version: str) -> None:
 
 
 @each("version", [OLDEST, LATEST])
-@each(("path", "manifest"), MANIFESTS, **by_name)
+@each(("path", "manifest"), MANIFESTS, ids=by_name)
 def test_a_manifest_fits_its_schema(path: Path, manifest: dict[str, Any], version: str) -> None:
     validate(manifest, version)
 
@@ -72,7 +77,7 @@ def test_kustomize_takes_all_manifests_that_need_nothing_else() -> None:
     assert set(listed["resources"]) == files - {"secret.example.yaml", "servicemonitor.yaml"}
 
 
-@each(("path", "manifest"), SERVING, **by_name)
+@each(("path", "manifest"), SERVING, ids=by_name)
 def test_the_configuration_beside_a_pod_is_valid(path: Path, manifest: dict[str, Any]) -> None:
     folder = [m for p, m in MANIFESTS if p == path or p == path.with_name("configmap.yaml")]
     config = settings(config_of(folder), tls=path)
@@ -80,7 +85,7 @@ def test_the_configuration_beside_a_pod_is_valid(path: Path, manifest: dict[str,
     assert config.service.folder.startswith("/run/tenantpool")
 
 
-@each(("path", "manifest"), SERVING, **by_name)
+@each(("path", "manifest"), SERVING, ids=by_name)
 def test_a_pod_may_drain_before_it_is_killed(path: Path, manifest: dict[str, Any]) -> None:
     pod = manifest["spec"]["template"]["spec"]
     folder = [m for p, m in MANIFESTS if p == path or p == path.with_name("configmap.yaml")]
@@ -91,7 +96,7 @@ def test_a_pod_may_drain_before_it_is_killed(path: Path, manifest: dict[str, Any
     assert pod["terminationGracePeriodSeconds"] >= sum(hooks) + grace + 10
 
 
-@each(("path", "manifest"), PODS, **by_name)
+@each(("path", "manifest"), PODS, ids=by_name)
 def test_a_pod_may_do_no_more_than_it_has_to(path: Path, manifest: dict[str, Any]) -> None:
     pod = manifest["spec"]["template"]["spec"]
     assert pod["automountServiceAccountToken"] is False
@@ -107,7 +112,7 @@ def test_a_pod_may_do_no_more_than_it_has_to(path: Path, manifest: dict[str, Any
             assert "add" not in rights["capabilities"]
 
 
-@each(("path", "manifest"), PODS, **by_name)
+@each(("path", "manifest"), PODS, ids=by_name)
 def test_mounts_are_volumes_of_the_pod_beside_each_other(
     path: Path, manifest: dict[str, Any]
 ) -> None:
@@ -122,7 +127,7 @@ def test_mounts_are_volumes_of_the_pod_beside_each_other(
         assert not any("subPath" in mount for mount in container["volumeMounts"])
 
 
-@each(("path", "manifest"), SERVING, **by_name)
+@each(("path", "manifest"), SERVING, ids=by_name)
 def test_a_service_is_run_as_the_user_of_the_image(path: Path, manifest: dict[str, Any]) -> None:
     rights = manifest["spec"]["template"]["spec"]["securityContext"]
     assert rights["runAsUser"] == rights["runAsGroup"] == rights["fsGroup"] == UID
@@ -204,6 +209,15 @@ def test_the_kubelet_cannot_ask_over_grpc_with_tls() -> None:
     assert "the kubelet" in render({"probes": "grpc"})["error"]
 
 
+def test_the_kubelet_has_no_certificate_to_show() -> None:
+    tls = {"clientCA": True}
+    assert "the kubelet" in render({"tls": tls})["error"]
+    pod = rendered({"tls": tls, "probes": "exec"})["Deployment"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    command = container["livenessProbe"]["exec"]["command"]
+    assert f"COPY deploy/docker/health.py {command[-1]}\n" in DOCKERFILE.read_text()
+
+
 def test_grace_and_ports_follow_the_configuration() -> None:
     service = {"drain_grace": 60, "grpc_port": 17432, "http_port": 19432}
     objects = rendered({"config": {"service": service}, "preStopSeconds": 5})
@@ -220,6 +234,7 @@ def test_every_value_can_be_set() -> None:
             "imagePullSecrets": [{"name": "registry"}],
             "stateClaim": "claim",
             "tls": {"clientCA": True},
+            "probes": "exec",
             "priorityClassName": "high",
             "nodeSelector": {"pool": "databases"},
             "tolerations": [{"key": "dedicated", "operator": "Exists"}],

@@ -54,11 +54,16 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 
 {{- define "tenantpool.probe" -}}
 {{- $values := .root.Values }}
-{{- if eq $values.probes "http" }}
+{{- if eq $values.probes "exec" }}
+exec: {command: [python, /opt/tenantpool/health.py]}
+{{- else if eq $values.probes "http" }}
+{{- if and $values.tls.secretName $values.tls.clientCA }}
+{{- fail "probes: http needs tls.clientCA false: the kubelet has no certificate; take exec" }}
+{{- end }}
 httpGet: {path: {{ .path }}, port: http, scheme: {{ include "tenantpool.scheme" .root | upper }}}
 {{- else }}
 {{- if $values.tls.secretName }}
-{{- fail "probes: grpc needs a service without TLS: the kubelet does not speak it there" }}
+{{- fail "probes: grpc needs a service without TLS: the kubelet does not speak it there; take http" }}
 {{- end }}
 grpc: {port: {{ include "tenantpool.grpcPort" .root }}}
 {{- end }}
