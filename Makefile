@@ -13,10 +13,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test bench sync protos docs format clean
+.PHONY: help demo test bench sync protos docs manifests format clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(SPLICE_READY) ## run the demo on an embedded PostgreSQL (DEMO_SECONDS=15)
 	@$(BIN)/python -m tenantpool demo
@@ -41,6 +41,9 @@ protos: $(READY) ## generate tenantpool/v1 from the protos
 
 docs: $(READY) ## generate docs/configuration.md and the JSON Schema of the configuration
 	@$(BIN)/python tools/generate_docs.py
+
+manifests: $(READY) ## render deploy/kubernetes from the chart
+	@$(BIN)/python tools/generate_manifests.py
 
 format: $(READY) ## format the code and apply the safe fixes of the linter
 	$(BIN)/ruff check --fix .
