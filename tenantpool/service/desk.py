@@ -14,9 +14,7 @@ from time import monotonic
 from tenantpool.concurrency import AsyncAlarm, AsyncCompanion, AsyncSignal
 from tenantpool.config.service import Service
 from tenantpool.core import tenure as times
-from tenantpool.core.recalls import Recalls
 from tenantpool.core.request import GRANTED, WAITING
-from tenantpool.core.tenant import Tenant
 from tenantpool.core.tenure import Tenure, TenureLimits, Tenures
 from tenantpool.errors import (
     BadRequest,
@@ -28,7 +26,6 @@ from tenantpool.errors import (
     TenantpoolError,
 )
 from tenantpool.manager._async.manager import AsyncManager
-from tenantpool.manager._async.shell import AsyncShell
 from tenantpool.manager.journal import logger
 from tenantpool.status import to_lease_error
 from tenantpool.v1.lease_pb2 import (
@@ -39,20 +36,19 @@ from tenantpool.v1.lease_pb2 import (
     LeaseRef,
     Renewal,
 )
-from tenantpool.v1.session_pb2 import DrainNotice, Recall, SessionResponse
+from tenantpool.v1.session_pb2 import DrainNotice, SessionResponse
 from tenantpool.v1.session_pb2 import LeaseEnded as LeaseEndedNotice
 
 from .admission import Admission, Again, Caller, check_session, identity_of
 from .identity import Identity
 from .loan import Loan, seconds
+from .parking import Parking
 from .replays import Replays
 from .sessions import Sessions
 from .switchboard import Switchboard
 from .tickets import Tickets
 from .worker import Worker
 
-_RECALL_AGAIN = 0.05
-"""Seconds, at least, until one who waits asks for parked leases once more."""
 _MOST_RENEWALS = 1000
 
 _ITS_OWN_FAULT = (NotAllowed, NotAuthenticated, BadRequest)
@@ -74,9 +70,7 @@ class Desk:
         self.sessions = Sessions(rules, self._tenures, tickets, self._obey, self._watch_time)
         self.switchboard = Switchboard(self, tickets)
         self._replays: Replays[Loan] = Replays()
-        self._recalls = Recalls(rules.recall_quiet)
-        self._waiting: set[Tenant] = set()
-        """Those for whom parked leases will be asked for again."""
+        self._parking = Parking(rules.recall_quiet)
         self._loans: dict[str, Loan] = {}
         self._lent = 0
         self._alarm = AsyncAlarm()
@@ -135,7 +129,7 @@ class Desk:
         """
         self.rules = rules
         self._tenures.limits = _limits(rules)
-        self._recalls.quiet = rules.recall_quiet
+        self._parking.quiet = rules.recall_quiet
         self.sessions.adopt(rules)
         self.admission.adopt(again)
         for worker in list(self.sessions.workers.values()):
@@ -207,13 +201,13 @@ class Desk:
     def _attach(self, loan: Loan, worker: Worker) -> None:
         loan.worker = worker
         worker.leases += 1
-        self._recalls.lent(loan.shell.name, loan.tenant, worker)
+        self._parking.lent(loan, worker)
 
     def _part(self, loan: Loan) -> None:
         if (worker := loan.worker) is not None:
             worker.leases -= 1
             if not worker.leases:
-                self._recalls.left(worker)
+                self._parking.left(worker)
                 if worker.barred:
                     # Not before it was told of this lease.
                     asyncio.get_running_loop().call_soon(self.sessions.end, worker)
@@ -234,7 +228,7 @@ class Desk:
             if loan.ask() and not self.switchboard.is_direct(loan, wanted):
                 self._grant(loan, wanted)
             elif loan.state == WAITING:
-                self._recall(loan.shell, loan.tenant)
+                self._parking.ask(loan.shell, loan.tenant)
         except TenantpoolError:
             self._give_up(loan, healthy=True)
             raise
@@ -284,24 +278,6 @@ class Desk:
             loan.delivery = DELIVERY_DIRECT
         else:
             self.switchboard.open_way(loan, wanted.husk)
-
-    def _recall(self, shell: AsyncShell, tenant: Tenant) -> None:
-        """*tenant* waits: ask for what others have parked; and again, should it go on waiting."""
-        for recall in self._recalls.waits(monotonic(), shell.name, tenant):
-            assert isinstance(recall.who, Worker)
-            only = recall.tenant.name if recall.tenant is not None else ""
-            quiet = seconds(self.rules.recall_quiet)
-            message = Recall(tenant=only, database=recall.database, quiet=quiet)
-            recall.who.notify(SessionResponse(recall=message))
-        if tenant not in self._waiting:
-            self._waiting.add(tenant)
-            again = max(self.rules.recall_quiet, _RECALL_AGAIN)
-            asyncio.get_running_loop().call_later(again, self._recall_again, shell, tenant)
-
-    def _recall_again(self, shell: AsyncShell, tenant: Tenant) -> None:
-        self._waiting.discard(tenant)
-        if tenant.queue:
-            self._recall(shell, tenant)
 
     def say(self, loan: Loan, lease: Lease) -> None:
         """Write the lease as the wire says it. A repeated request may be about one in use."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from math import inf
 from time import monotonic
 from types import TracebackType
 from typing import Any, Self
@@ -13,7 +12,6 @@ from typing import Any, Self
 from psycopg import AsyncConnection
 from psycopg.abc import Params, QueryNoTemplate
 
-from tenantpool.concurrency import AsyncAlarm, AsyncCompanion, AsyncLock
 from tenantpool.config import Settings
 from tenantpool.config.overrides import Overrides
 from tenantpool.config.plan import Plan
@@ -25,13 +23,13 @@ from tenantpool.manager import forks
 from tenantpool.manager.capacity import check_mark, check_room
 from tenantpool.manager.foresight import Impact, impacts
 from tenantpool.manager.health import Health, assess
-from tenantpool.manager.journal import logger
 from tenantpool.manager.recent import Recorder
 from tenantpool.manager.result import Result
 from tenantpool.manager.stats import ManagerStats, snapshot
 
 from .catalog import AsyncCatalog
 from .changes import AsyncChanges
+from .clock import AsyncClock
 from .lease import AsyncLease
 from .pool import AsyncTenantPool
 from .scaling import AsyncScaling
@@ -93,7 +91,6 @@ class AsyncManager:
         self.scaling = AsyncScaling(self._seating)
         """Caps that follow what is used (``autoscale`` in a tier)."""
         self._recorder = Recorder(self._shells)
-        self._wake_at = inf
         self._look_into(roster.settings)
 
     def __repr__(self) -> str:
@@ -143,12 +140,10 @@ class AsyncManager:
         if self._state != "not open yet":
             raise ManagerClosed(f"the manager is {self._state} and can't be opened")
         self._state = "open"
-        self._lock = AsyncLock()
-        self._alarm = AsyncAlarm()
-        self._ticker = AsyncCompanion("tenantpool-ticker")
+        self._clock = AsyncClock(self._wake, self._sweep, lambda: self.settings.sweep_interval)
         self._shells |= {name: self._make_shell(name) for name in self.settings.databases}
         forks.watch(self)
-        self._ticker.start(self._keep_up)
+        self._clock.start()
         try:
             for answer in [shell.start() for shell in self._shells.values()]:
                 await answer.wait(_LONGEST_START)
@@ -169,8 +164,7 @@ class AsyncManager:
         self._state = "closed"
         self._seats.clear()
         deadline = monotonic() + (self.settings.close_grace if grace is None else grace)
-        self._alarm.ring()
-        await self._ticker.join()
+        await self._clock.stop()
         await self._catalog.stop()
         self.refuse()
         revoked = 0
@@ -182,7 +176,7 @@ class AsyncManager:
         return AsyncShell(
             name,
             self.settings,
-            alarm=self._ring_at,
+            alarm=self._clock.ring_at,
             seating=self._seating,
             connection_class=self._connection_class,
             kwargs=self._kwargs,
@@ -442,33 +436,7 @@ class AsyncManager:
         for shell in self._shells.values():
             shell.disown()
 
-    def _ring_at(self, when: float) -> None:
-        """Let the ticker look after the cores at *when*, if it would do so later."""
-        with self._lock:
-            if when >= self._wake_at:
-                return
-            self._wake_at = when
-        self._alarm.ring()
-
-    async def _keep_up(self) -> None:
-        """Tell the cores the time: when they asked for it, and for the regular upkeep."""
-        sweep_at = monotonic() + self.settings.sweep_interval
-        while self.is_open:
-            await self._alarm.wait(min(self._wake_at, sweep_at) - monotonic())
-            now = monotonic()
-            try:
-                if now >= self._wake_at:
-                    self._wake()
-                if now >= sweep_at:
-                    sweep_at = now + self.settings.sweep_interval
-                    await self._sweep()
-            except Exception:
-                # Without a clock, waiters of every tenant could wait for ever.
-                logger.exception("upkeep failed, going on")
-
     def _wake(self) -> None:
-        with self._lock:
-            self._wake_at = inf
         for shell in list(self._shells.values()):
             shell.step(shell.core.wake)
 
