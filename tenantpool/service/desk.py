@@ -37,7 +37,6 @@ from tenantpool.v1.lease_pb2 import (
     Renewal,
 )
 from tenantpool.v1.session_pb2 import DrainNotice, SessionResponse
-from tenantpool.v1.session_pb2 import LeaseEnded as LeaseEndedNotice
 
 from .admission import Admission, Again, Caller, check_session, identity_of
 from .identity import Identity
@@ -321,7 +320,7 @@ class Desk:
         if loan.tenure.state == times.DRAINING:
             renewal.drain_within.CopyFrom(given)
         elif loan.wanted_by is not None:
-            renewal.drain_within.CopyFrom(seconds(min(left, _left(loan))))
+            renewal.drain_within.CopyFrom(seconds(min(left, loan.wanted_within)))
         return renewal
 
     def release(self, identity: Identity, ref: LeaseRef, *, broken: bool = False) -> None:
@@ -371,12 +370,12 @@ class Desk:
     def wanted(self, loan: Loan) -> None:
         """The core wants it back, and knows by itself whether to end it at ``wanted_by``."""
         if loan.lease_id in self._loans:
-            self._tell_wanted(loan, _left(loan), loan.why)
+            loan.tell_wanted(loan.wanted_within, loan.why)
 
     def lost(self, loan: Loan) -> None:
         """The core has revoked it: it was held for longer than its tier allows, for example."""
         if self._forget(loan):
-            self._tell_ended(loan, loan.why)
+            loan.tell_ended(loan.why)
 
     # -- the end of a lease --------------------------------------------------------------------
 
@@ -406,7 +405,7 @@ class Desk:
         """Take it away from its holder."""
         if not self._forget(loan):
             return
-        self._tell_ended(loan, reason)
+        loan.tell_ended(reason)
         if loan.delivery:
             loan.shell.step(loan.shell.core.revoke, loan)
         else:
@@ -425,15 +424,6 @@ class Desk:
             self._emptied.set()
         return True
 
-    def _tell_ended(self, loan: Loan, reason: str) -> None:
-        """Let the holder know, whichever way it can hear."""
-        if loan.plug is not None:
-            plug, loan.plug = loan.plug, None
-            plug.cut(f"the lease has ended: {reason}")
-        if loan.worker is not None:
-            notice = LeaseEndedNotice(lease_id=loan.lease_id, reason=reason)
-            loan.worker.notify(SessionResponse(ended=notice))
-
     # -- time ----------------------------------------------------------------------------------
 
     def _obey(self, actions: Iterable[times.Action]) -> None:
@@ -441,7 +431,7 @@ class Desk:
             match action:
                 case times.Notify(tenure, drain_within, reason):
                     assert isinstance(tenure.of, Loan)
-                    self._tell_wanted(tenure.of, drain_within, reason)
+                    tenure.of.tell_wanted(drain_within, reason)
                 case times.Cut(tenure, reason):
                     assert isinstance(tenure.of, Loan)
                     self._cut(tenure.of, reason)
@@ -449,13 +439,6 @@ class Desk:
                     assert isinstance(attendance.of, Worker)
                     self.sessions.dismiss(attendance.of)
                     self.switchboard.discard(attendance.of, list(attendance.of.husks))
-
-    def _tell_wanted(self, loan: Loan, drain_within: float, reason: str) -> None:
-        if loan.worker is not None:
-            notice = DrainNotice(
-                lease_id=loan.lease_id, drain_within=seconds(drain_within), reason=reason
-            )
-            loan.worker.notify(SessionResponse(drain=notice))
 
     def _watch_time(self) -> None:
         if self._tenures.next_at < self._wake_at:
@@ -471,11 +454,6 @@ class Desk:
                 # Without a clock no lease would ever expire.
                 logger.exception("the desk's upkeep failed, going on")
             self._wake_at = self._tenures.next_at
-
-
-def _left(loan: Loan) -> float:
-    """Seconds until the core wants it back."""
-    return max(0.0, (loan.wanted_by or 0.0) - monotonic())
 
 
 def _limits(rules: Service) -> TenureLimits:

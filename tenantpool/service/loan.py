@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from google.protobuf.duration_pb2 import Duration
@@ -22,6 +23,7 @@ from tenantpool.v1.lease_pb2 import (
     HandOffWay,
     Lease,
 )
+from tenantpool.v1.session_pb2 import DrainNotice, LeaseEnded, SessionResponse
 
 if TYPE_CHECKING:
     from tenantpool.gateway.exchange import Plug
@@ -117,6 +119,28 @@ class Loan(AsyncLease):
         super().recall(deadline, why)
         self.why = why
         self.desk.wanted(self)
+
+    @property
+    def wanted_within(self) -> float:
+        """Seconds until the core wants it back; 0 also if it does not."""
+        return max(0.0, (self.wanted_by or 0.0) - monotonic())
+
+    def tell_wanted(self, drain_within: float, reason: str) -> None:
+        """Ask the holder to give it back within so many seconds. Does not block."""
+        if self.worker is not None:
+            notice = DrainNotice(
+                lease_id=self.lease_id, drain_within=seconds(drain_within), reason=reason
+            )
+            self.worker.notify(SessionResponse(drain=notice))
+
+    def tell_ended(self, reason: str) -> None:
+        """Let the holder know, whichever way it can hear. Does not block."""
+        if self.plug is not None:
+            plug, self.plug = self.plug, None
+            plug.cut(f"the lease has ended: {reason}")
+        if self.worker is not None:
+            notice = LeaseEnded(lease_id=self.lease_id, reason=reason)
+            self.worker.notify(SessionResponse(ended=notice))
 
     @property
     def connected(self) -> AsyncLink:
