@@ -18,6 +18,9 @@ from .identity import Identity
 _MOST_UNSENT = 10_000
 """Messages; a worker that does not read is let go of."""
 
+_LAST_WRITE = 1.0
+"""Seconds that a worker has to read what is being written as its session ends."""
+
 
 class Stream:
     """Carries a conversation. One task reads; it also writes what is answered at once.
@@ -64,7 +67,13 @@ class Stream:
         finally:
             self._conversation.hang_up()
             if self._writer is not None:
-                self._writer.cancel()
+                await self._finish(self._writer)
+
+    async def _finish(self, writer: asyncio.Task[None]) -> None:
+        """Let a write that is under way end: gRPC may lose the status of a call if it is cut off."""
+        self._unsent.clear()
+        await asyncio.wait({writer}, timeout=_LAST_WRITE)
+        writer.cancel()
 
     async def _talk(self) -> None:
         try:
