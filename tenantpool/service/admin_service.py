@@ -21,12 +21,12 @@ from tenantpool.v1.admin_service_pb2_grpc import AdminServiceServicer
 
 from .calls import Calls, Context
 from .desk import Desk
-from .view import database_view, lease_view, page, tenant_view
+from .overview import Overview, Wanted
+from .view import lease_view, page, tenant_view
 
 Load = Callable[[Path | None], Settings]
 """Reads a configuration file, or the one that the service was started with. Raises ConfigError."""
 
-_MOST_WATCHED = 100
 _INTERVAL = 1.0
 _SHORTEST_INTERVAL = 0.1
 _LONGEST_INTERVAL = 60.0
@@ -47,6 +47,7 @@ class AdminService(AdminServiceServicer):
         self._desk = desk
         self._calls = calls
         self._load = load
+        self._overview = Overview(manager, desk)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._calls!r}>"
@@ -73,8 +74,7 @@ class AdminService(AdminServiceServicer):
         """One tenant; UnknownTenant if nobody of that name would be served."""
 
         async def work() -> pb.GetTenantResponse:
-            stats = self._manager.stats().tenants.get(request.tenant)
-            return pb.GetTenantResponse(tenant=self._view(request.tenant, stats))
+            return self._overview.tenant(request.tenant)
 
         return await self._calls.administer("GetTenant", context, work)
 
@@ -84,8 +84,7 @@ class AdminService(AdminServiceServicer):
         """All databases."""
 
         async def work() -> pb.ListDatabasesResponse:
-            found = self._manager.stats().databases.values()
-            return pb.ListDatabasesResponse(databases=map(database_view, found))
+            return pb.ListDatabasesResponse(databases=self._overview.databases())
 
         return await self._calls.administer("ListDatabases", context, work)
 
@@ -106,22 +105,12 @@ class AdminService(AdminServiceServicer):
         """The state of now, and again after each interval, until the client hangs up."""
 
         async def work() -> None:
-            interval = _interval(request)
+            interval, wanted = _interval(request), Wanted.of(request)
             while True:
-                await context.write(self._state())
+                await context.write(self._overview.state(wanted))
                 await asyncio.sleep(interval)
 
         await self._calls.administer("Watch", context, work)
-
-    def _state(self) -> pb.WatchResponse:
-        stats = self._manager.stats()
-        busy = sorted(filter(_business, stats.tenants.values()), key=_business, reverse=True)
-        return pb.WatchResponse(
-            databases=map(database_view, stats.databases.values()),
-            tenants=[self._view(tenant.name, tenant) for tenant in busy[:_MOST_WATCHED]],
-            sessions=len(self._desk.sessions.workers),
-            leases=len(self._desk.loans),
-        )
 
     def _view(self, name: str, stats: TenantStats | None) -> pb.Tenant:
         return tenant_view(self._manager.settings.tenant(name), stats)
@@ -228,10 +217,6 @@ def _without_folder(error: ConfigError, folder: str) -> ConfigError:
     return ConfigErrors(
         [ConfigError(e.place.replace(f"{folder}/", ""), e.problem, e.fix) for e in every]
     )
-
-
-def _business(stats: TenantStats) -> int:
-    return stats.in_use + stats.waiting
 
 
 def _interval(request: pb.WatchRequest) -> float:

@@ -22,7 +22,7 @@ def serve(postgres: EmbeddedPostgres, database: str) -> Iterator[Serve]:
     """
     with ExitStack() as stack:
 
-        def start(*words: str, **service: Any) -> Serving:
+        def start(*words: str, from_volume: bool = False, **service: Any) -> Serving:
             settings = {
                 "databases": {"main": {"conninfo": postgres.dsn(), "capacity": 12}},
                 "tiers": {
@@ -42,6 +42,6 @@ def serve(postgres: EmbeddedPostgres, database: str) -> Iterator[Serve]:
                     **service,
                 },
             }
-            return stack.enter_context(Serving(settings, *words))
+            return stack.enter_context(Serving(settings, *words, from_volume=from_volume))
 
         yield start

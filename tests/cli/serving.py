@@ -33,17 +33,27 @@ def environment(**more: str) -> dict[str, str]:
 class Serving:
     """A service that runs in a folder of its own; ended, and its folder removed, with the block."""
 
-    def __init__(self, settings: dict[str, Any] | None = None, *words: str) -> None:
+    def __init__(
+        self, settings: dict[str, Any] | None = None, *words: str, from_volume: bool = False
+    ) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="tp-", dir="/tmp"))
         self.folder = self.home / "run" / "tenantpool"
-        self.environ = environment(XDG_RUNTIME_DIR=str(self.home / "run"))
+        self.environ = environment(
+            XDG_RUNTIME_DIR=str(self.home / "run"), XDG_STATE_HOME=str(self.home / "state")
+        )
         self.settings = settings or {}
         self.said: list[str] = []
+        self.config = self.home / "tenantpool.yaml"
+        self._published = 0
         self._words = list(words)
         if settings is not None:
-            config = self.home / "tenantpool.yaml"
-            config.write_text(yaml.safe_dump(settings))
-            self._words += ["--config", str(config)]
+            text = yaml.safe_dump(settings)
+            if from_volume:
+                self.publish(text)
+                self.config.symlink_to("..data/tenantpool.yaml")
+            else:
+                self.config.write_text(text)
+            self._words += ["--config", str(self.config)]
         self._log = self.home / "log"
         self._process: subprocess.Popen[str] | None = None
 
@@ -128,16 +138,30 @@ class Serving:
         with self._admin() as admin:
             return int(admin.GetTenant(GetTenantRequest(tenant=tenant)).tenant.waiting)
 
-    def exec(self, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
-        """Run ``tenantpool exec`` with these *words*."""
+    def publish(self, text: str) -> None:
+        """Make this the configuration as Kubernetes does: a new folder, and a link to it."""
+        self._published += 1
+        folder = self.home / f"..{self._published}"
+        folder.mkdir()
+        (folder / "tenantpool.yaml").write_text(text)
+        link = self.home / "..data_tmp"
+        link.symlink_to(folder.name)
+        link.replace(self.home / "..data")
+
+    def run(self, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        """Run ``tenantpool`` with these *words*."""
         return subprocess.run(
-            [*COMMAND, "exec", *words],
+            [*COMMAND, *words],
             cwd=ROOT,
             env=self.environ | environ,
             capture_output=True,
             text=True,
             timeout=LONGEST,
         )
+
+    def exec(self, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        """Run ``tenantpool exec`` with these *words*."""
+        return self.run("exec", *words, **environ)
 
     def begin_exec(self, *words: str) -> subprocess.Popen[str]:
         """Start it, and do not wait. Use it as a context manager, whose end closes its stdin."""
