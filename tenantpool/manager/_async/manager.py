@@ -12,6 +12,7 @@ from typing import Any, Self
 from psycopg import AsyncConnection
 from psycopg.abc import Params, QueryNoTemplate
 
+from tenantpool import tracing
 from tenantpool.concurrency import AsyncAlarm, AsyncCompanion, AsyncLock
 from tenantpool.config import Settings
 from tenantpool.core.tenant import Tenant
@@ -112,6 +113,7 @@ class AsyncManager:
         if self._state != "not open yet":
             raise ManagerClosed(f"the manager is {self._state} and can't be opened")
         self._state = "open"
+        tracing.find()
         self._lock = AsyncLock()
         self._alarm = AsyncAlarm()
         self._ticker = AsyncCompanion("tenantpool-ticker")
@@ -182,6 +184,7 @@ class AsyncManager:
         """Borrow a connection without a block; give it back with ``release``."""
         lease = self.connection(tenant, timeout=timeout, priority=priority)
         conn = await lease.__aenter__()
+        tracing.leave(lease.span)
         vars(conn)[_LEASE] = lease
         return conn
 

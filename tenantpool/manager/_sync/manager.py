@@ -13,6 +13,7 @@ from typing import Any, Self
 from psycopg import Connection
 from psycopg.abc import Params, QueryNoTemplate
 
+from tenantpool import tracing
 from tenantpool.concurrency import Alarm, Companion, Lock
 from tenantpool.config import Settings
 from tenantpool.core.tenant import Tenant
@@ -113,6 +114,7 @@ class Manager:
         if self._state != "not open yet":
             raise ManagerClosed(f"the manager is {self._state} and can't be opened")
         self._state = "open"
+        tracing.find()
         self._lock = Lock()
         self._alarm = Alarm()
         self._ticker = Companion("tenantpool-ticker")
@@ -181,6 +183,7 @@ class Manager:
         """Borrow a connection without a block; give it back with ``release``."""
         lease = self.connection(tenant, timeout=timeout, priority=priority)
         conn = lease.__enter__()
+        tracing.leave(lease.span)
         vars(conn)[_LEASE] = lease
         return conn
 
