@@ -1,0 +1,76 @@
+"""``tenantpool status``: words for people, JSON and exit codes for scripts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tenantpool import __version__
+from tenantpool.client import LeaseClient
+from tests.cli.conftest import Serve
+from tests.cli.serving import Serving
+from tests.support.servers import on_latest
+from tests.support.wait import wait_until
+
+
+@on_latest
+def test_a_healthy_service_is_0_and_says_what_is_in_use(serve: Serve) -> None:
+    service = serve()
+    with LeaseClient(service.target) as leases, leases.connection("acme"):
+        shown = service.run("status")
+        assert shown.returncode == 0, shown.stderr
+        assert shown.stdout.startswith("healthy: All is well.\n")
+        assert f"tenantpool {__version__} at {service.target}: " in shown.stdout
+        told = json.loads(service.run("status", "--json").stdout)
+    assert (told["status"], told["version"], told["leases"]) == ("healthy", __version__, 1)
+    (database,) = told["databases"]
+    # One connection of the capacity is the service's own.
+    assert (database["name"], database["capacity"], database["waiting"]) == ("main", 11, 0)
+    assert database["slots"]["in use"] == 1
+    (tenant,) = told["tenants"]
+    assert (tenant["name"], tenant["tier"], tenant["in_use"]) == ("acme", "basic", 1)
+    assert tenant["wait_mean"] < 60
+    assert service.stop() == 0
+
+
+@on_latest
+def test_a_database_that_is_full_while_somebody_waits_is_4(serve: Serve) -> None:
+    service = serve()
+    with LeaseClient(service.target, linger=0) as leases:
+        held = [leases.acquire("acme") for _ in range(8)]
+        more = [leases.acquire("other") for _ in range(3)]
+        with service.begin_exec("initech", "--", "true") as waiting:
+            wait_until(lambda: service.waiting("initech") == 1)
+            shown = service.run("status", "--tenants", "1")
+            for conn in held + more:
+                leases.release(conn)
+            assert waiting.wait() == 0
+    assert shown.returncode == 4, shown
+    assert shown.stdout.startswith("warning: main: all 11 slots are used and 1 requests wait")
+    assert "and 2 more" in shown.stdout
+    assert service.stop() == 0
+
+
+@on_latest
+def test_a_database_that_cannot_be_reached_is_5(serve: Serve) -> None:
+    service = serve()
+    settings = json.loads(json.dumps(service.settings))
+    settings["databases"]["main"]["conninfo"] = "host=/nowhere"
+    assert service.stop() == 0
+    service.config.write_text(json.dumps(settings))
+    service.start()
+    wait_until(lambda: service.run("status").returncode == 5)
+    told = json.loads(service.run("status", "--json").stdout)
+    assert told["databases"][0]["breaker"] != "closed"
+    assert told["databases"][0]["status"] == "critical"
+    assert service.stop() == 0
+
+
+def test_a_service_that_is_not_there_is_1(tmp_path: Path) -> None:
+    service = Serving({})
+    try:
+        shown = service.run("status", "--json", "--target", f"unix:{tmp_path}")
+        assert (shown.returncode, shown.stdout) == (1, "")
+        assert len(shown.stderr.splitlines()) == 1
+    finally:
+        service.clean_up()
