@@ -27,7 +27,7 @@ def test_it_shows_who_holds_what_sorted_and_filtered(serve: Serve) -> None:
         screen.wait_for("healthy: All is well.", "no tenant holds a connection")
         held = [leases.acquire("acme") for _ in range(2)] + [leases.acquire("initech")]
         screen.wait_for(
-            "3 leases held by workers", "acme", "2/8", "initech", "1/1", "12, 0 waiting"
+            "3 leases held by workers", "acme", "2/8", "initech", "1/1", "of 11, 0 waiting"
         )
         assert order(screen) == ["acme", "initech"]
         screen.send("n")
@@ -66,7 +66,7 @@ def test_enter_opens_a_tenant_with_its_leases_and_waiters(serve: Serve) -> None:
         with service.begin_exec("initech", "--", "true") as waiting:
             screen.wait_for("1/1")
             screen.send("\r")
-            screen.wait_for("tier single", "1 of cap 1", "guarantee 0", "Breaker   closed")
+            screen.wait_for("tier single", "1 of cap 1", "guarantee 0", "Breaker  closed")
             screen.wait_for("Leases held by workers (1)", "the worker", f"{held.info.backend_pid}")
             screen.wait_for("Waiters (1)", "exec true")
             screen.send("?")
@@ -91,11 +91,11 @@ def test_it_follows_the_windows_size(serve: Serve) -> None:
         leases.connection("acme"),
         top(service, "--interval", "30") as screen,
     ):
-        screen.wait_for("p99 wait", "Database")
+        screen.wait_for("acme", "p99 wait")
         screen.resize(50, 12)
         screen.wait_for("acme", "Waiting", gone=["p99 wait"])
-        screen.resize(150, 40)
-        screen.wait_for("p99 wait", "Pool")
+        screen.resize(180, 40)
+        screen.wait_for("p99 wait", "Database", "Pool")
         screen.signal(signal.SIGTERM)
         assert screen.wait() == 0
         assert screen.modes == screen.before

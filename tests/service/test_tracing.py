@@ -65,9 +65,11 @@ async def test_worker_and_service_are_one_trace(server: Server, spans: Spans, wa
         await wait_until_async(lambda: len(spans.ended) == 2)
     found = by_kind(spans)
     ours, theirs = found[SpanKind.SERVER], found[SpanKind.CLIENT]
+    above = theirs.context
     assert ours.parent is not None
-    assert ours.parent.span_id == theirs.get_span_context().span_id
-    assert ours.get_span_context().trace_id == theirs.get_span_context().trace_id
+    assert ours.context is not None
+    assert above is not None
+    assert (ours.parent.span_id, ours.context.trace_id) == (above.span_id, above.trace_id)
     assert ours.name == theirs.name == "tenantpool lease"
     mine, his = ours.attributes or {}, theirs.attributes or {}
     assert mine["tenantpool.lease.id"] == his["tenantpool.lease.id"]

@@ -160,10 +160,10 @@ class _Column(NamedTuple):
 
 
 _COLUMNS = (
-    _Column("Tenant", 20, lambda t: t.name, Order.NAME, False),
+    _Column("Tenant", 18, lambda t: t.name, Order.NAME, False),
     _Column("In use", 9, lambda t: f"{t.in_use}/{t.cap}", Order.IN_USE),
     _Column("Waiting", 8, lambda t: f"{t.waiting:,}", Order.LOAD),
-    _Column("Waits now", 11, lambda t: _wait(seconds(t.oldest_wait)), Order.WAIT),
+    _Column("Waits now", 10, lambda t: _wait(seconds(t.oldest_wait)), Order.WAIT),
     _Column("State", 9, lambda t: _state(t), None, False),
     _Column("Refused", 9, lambda t: f"{sum(t.refused.values()):,}", Order.REFUSED),
     _Column("Leases", 11, lambda t: f"{t.leases:,}", Order.LEASES),

@@ -21,6 +21,8 @@ from tenantpool.cli.top.view import View
 
 def run(admin: Admin, view: View, interval: float) -> None:
     """Show *view* until the user has had enough."""
+    for name in ("COLUMNS", "LINES"):  # else the window would keep the size that they say
+        os.environ.pop(name, None)
     console = Console()
     with (
         _bell() as (heard, ring),
