@@ -90,7 +90,7 @@ class Examination:
         try:
             conn = self._connect()
         except (psycopg.Error, OSError, UnicodeError) as error:
-            yield self._unreachable(str(error).strip().splitlines()[-1])
+            yield self._unreachable(" ".join(str(error).split()))
             return
         took = monotonic() - started
         try:
