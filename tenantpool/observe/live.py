@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from tenantpool.errors import TenantpoolError
+from tenantpool.manager.journal import logger
 
 from . import render
 from .access import Access, Visitor
@@ -30,10 +31,10 @@ class Live:
         return f"<{type(self).__name__} {self._look.hub.viewers} of {_MOST}>"
 
     async def answer(self, request: Request) -> Response:
-        """Begin a stream of the page that the parameter ``page`` names, with its own query."""
+        """Begin a stream of the page that the parameter ``view`` names, with its own query."""
         visitor = self._access.visitor(request)
-        view = view_of(request.query_params.get("page", ""))
-        if view is None:
+        view = view_of(request.query_params.get("view", ""))
+        if view is None or not view.is_live:
             return PlainTextResponse("there is no such page\n", 404)
         if self._look.hub.viewers >= _MOST:
             return PlainTextResponse(f"{_MOST} pages are looked at live already\n", 503)
@@ -59,16 +60,20 @@ class Live:
                 yield _event("point", point.as_dict()) if point is not None else ":\n\n"
         except TenantpoolError as error:
             yield _event("end", str(error))
+        except Exception:
+            logger.exception("a live page failed")
         finally:
             hub.leave()
 
     async def _made(self, request: Request, view: View, visitor: Visitor) -> str:
         """The page's ``main``, made once for all who may see the same."""
-        query = {name: value for name, value in request.query_params.items() if name != "page"}
+        query = {name: value for name, value in request.query_params.items() if name != "view"}
 
         async def make() -> str:
             values = await view.make(self._look, visitor, query, view.of)
-            return render.main(view.template, values | {"visitor": visitor, "query_of": query})
+            return await render.main(
+                view.template, values | {"visitor": visitor, "query_of": query}
+            )
 
         rights = (visitor.may_administer, visitor.may_read_statements)
         key = (view.template, view.of, tuple(sorted(query.items())), rights)

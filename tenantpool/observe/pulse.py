@@ -17,14 +17,17 @@ KEPT = 300
 _WINDOW = 10
 """Seconds that a quantile looks back."""
 
+_SHORTEST = 1e-3
+
 ALL = ""
 """The key of what all databases have together."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Sums:
-    """What only grows."""
+    """What only grows, and when (in steady seconds) it was that much."""
 
+    at: float
     leases: int
     waits: Sequence[int]
     refused: Mapping[str, int]
@@ -42,7 +45,7 @@ class Point:
     """Seconds that half the leases of the last ten seconds did not wait longer than."""
     p99: float | None
     refused: Mapping[str, float]
-    """Per second, by reason."""
+    """Per second of the last ten, by reason."""
     used: float
     """Connections ÷ capacity, of the fullest database."""
     lent: float
@@ -60,7 +63,6 @@ class Pulse:
         self._manager = manager
         self._sums: dict[str, deque[_Sums]] = {}
         self._points: dict[str, deque[Point]] = {}
-        self._taken_at = monotonic()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {len(self.points(ALL))} points>"
@@ -76,64 +78,54 @@ class Pulse:
 
     def take(self) -> None:
         """Take a point of everything. Does not block."""
-        now, at = monotonic(), time()
-        seconds = max(now - self._taken_at, 1e-3)
-        self._taken_at = now
+        now = monotonic()
         cores = [shell.core for shell in self._manager.shells.values()]
-        every = {core.name: _sums(core) for core in cores}
+        every = {core.name: _sums(core, now) for core in cores}
         for core in cores:
-            self._note(core.name, every[core.name], at, seconds, [core])
+            self._note(core.name, every[core.name], [core])
         if cores:
-            self._note(ALL, _together(every.values()), at, seconds, cores)
+            self._note(ALL, _together(every.values(), now), cores)
 
-    def _note(
-        self, key: str, sums: _Sums, at: float, seconds: float, cores: Iterable[Database]
-    ) -> None:
+    def _note(self, key: str, sums: _Sums, cores: Iterable[Database]) -> None:
         past = self._sums.setdefault(key, deque(maxlen=_WINDOW))
         if past:
-            point = _point(at, seconds, past[0], past[-1], sums, _saturation(cores))
+            point = _point(past[0], past[-1], sums, _saturation(cores))
             self._points.setdefault(key, deque(maxlen=KEPT)).append(point)
         past.append(sums)
 
 
-def _point(
-    at: float,
-    seconds: float,
-    first: _Sums,
-    before: _Sums,
-    sums: _Sums,
-    saturation: tuple[float, float],
-) -> Point:
+def _point(first: _Sums, before: _Sums, sums: _Sums, saturation: tuple[float, float]) -> Point:
     waits = [new - old for new, old in zip(sums.waits, first.waits, strict=True)]
+    window = max(sums.at - first.at, _SHORTEST)
     return Point(
-        at,
-        (sums.leases - before.leases) / seconds,
+        time(),
+        (sums.leases - before.leases) / max(sums.at - before.at, _SHORTEST),
         quantile(0.5, waits),
         quantile(0.99, waits),
         {
-            reason: (count - before.refused.get(reason, 0)) / seconds
+            reason: (count - first.refused.get(reason, 0)) / window
             for reason, count in sums.refused.items()
         },
         *saturation,
     )
 
 
-def _sums(core: Database) -> _Sums:
+def _sums(core: Database, now: float) -> _Sums:
     tallies = core.tallies.values()
     refused: Counter[str] = Counter()
     for tally in tallies:
         refused.update({reason.value: count for reason, count in tally.refused.items()})
     leases = sum(tally.leases for tally in tallies)
-    return _Sums(leases, added(map(waits_of, tallies)), refused)
+    return _Sums(now, leases, added(map(waits_of, tallies)), refused)
 
 
-def _together(every: Iterable[_Sums]) -> _Sums:
+def _together(every: Iterable[_Sums], now: float) -> _Sums:
     found = list(every)
     refused: Counter[str] = Counter()
     for sums in found:
         refused.update(sums.refused)
     waits = added(sums.waits for sums in found)
-    return _Sums(sum(sums.leases for sums in found), waits, refused)
+    return _Sums(now, sum(sums.leases for sums in found), waits, refused)
 
 
 def _saturation(cores: Iterable[Database]) -> tuple[float, float]:

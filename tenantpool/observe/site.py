@@ -103,13 +103,15 @@ class Site:
         visitor = self.access.visitor(request)
         view = view_of(request.path_params["path"])
         if view is None:
-            return self._message(404, "There is no such page", "")
+            return await self._message(404, "There is no such page", "")
         query = dict(request.query_params)
         values = await view.make(self.look, visitor, query, view.of)
-        more = {"title": view.title, "pulse": view.pulse, "query_of": query}
-        return self._html(request, visitor, view.template, values | more)
+        more = {"title": view.title, "pulse": view.pulse, "is_live": view.is_live}
+        return await self._html(
+            request, visitor, view.template, values | more | {"query_of": query}
+        )
 
-    def _html(
+    async def _html(
         self, request: Request, visitor: Visitor | None, template: str, values: Mapping[str, Any]
     ) -> Response:
         path = request.url.path
@@ -121,7 +123,7 @@ class Site:
             "offers_login": self.access.offers_login,
             "service": self._source.manager.settings.service.name,
         }
-        html = render.page(template, common | dict(values))
+        html = await render.page(template, common | dict(values))
         cookie = visitor.cookie if visitor is not None else ""
         return HTMLResponse(html.replace(render.FORM_TOKEN, self.access.logins.form_token(cookie)))
 
@@ -143,14 +145,14 @@ class Site:
     # -- login ---------------------------------------------------------------------------------
 
     async def _login_page(self, request: Request) -> Response:
-        return self._login_form(request, "", 200)
+        return await self._login_form(request, "", 200)
 
-    def _login_form(self, request: Request, problem: str, status: int) -> Response:
+    async def _login_form(self, request: Request, problem: str, status: int) -> Response:
         cookie = request.cookies.get(FORM_COOKIE) or self.access.logins.new_form()
         token = self.access.logins.form_token(cookie)
         values = {"title": "Log in", "problem": problem, "token": token, "pulse": None}
         values |= {"next": _local(request.query_params.get("next", "/"))}
-        response = self._html(request, None, "login.html", values)
+        response = await self._html(request, None, "login.html", values)
         response.status_code = status
         self._set_cookie(response, FORM_COOKIE, cookie, 3600)
         return response
@@ -161,9 +163,9 @@ class Site:
         try:
             cookie = self.access.log_in(request, form.get("token", ""))
         except TooManyTries as error:
-            return self._login_form(request, str(error), 429)
+            return await self._login_form(request, str(error), 429)
         except (NotAuthenticated, NotAllowed) as error:
-            return self._login_form(request, str(error), 403)
+            return await self._login_form(request, str(error), 403)
         response = RedirectResponse(_local(form.get("next", "/")), 303)
         self._set_cookie(response, COOKIE, cookie, int(LIFETIME))
         response.delete_cookie(FORM_COOKIE)
@@ -201,13 +203,13 @@ class Site:
             status, headers = 401, {"WWW-Authenticate": "Bearer"}
         if not _is_person(request):
             return PlainTextResponse(f"{error}\n", status, headers)
-        return self._message(status, "That did not work", str(error), headers)
+        return await self._message(status, "That did not work", str(error), headers)
 
-    def _message(
+    async def _message(
         self, status: int, title: str, text: str, headers: Mapping[str, str] | None = None
     ) -> Response:
         values = {"title": title, "text": text, "asset": self._assets.url}
-        return HTMLResponse(render.page("message.html", values), status, headers)
+        return HTMLResponse(await render.page("message.html", values), status, headers)
 
 
 async def _form(request: Request) -> dict[str, str]:

@@ -45,6 +45,8 @@ class View(NamedTuple):
     """The name of whom it is about."""
     pulse: str | None = None
     """Whose signals it charts."""
+    is_live: bool = True
+    """Whether it changes while somebody looks."""
 
 
 def view_of(path: str) -> View | None:
@@ -57,7 +59,7 @@ def view_of(path: str) -> View | None:
         case ["leases"]:
             return View("leases.html", "Leases", _leases)
         case ["configuration"]:
-            return View("configuration.html", "Configuration", _configuration)
+            return View("configuration.html", "Configuration", _configuration, is_live=False)
         case ["tenants", name]:
             return View("tenant.html", name, _tenant, name)
         case ["databases", name]:
@@ -125,10 +127,12 @@ async def _tenants(look: Look, visitor: Visitor, query: Query, of: str) -> Value
         _whole(query.get("page", "")),
     )
     found = await find(look, wanted)
+    rows = [_tenant_row(look, name) for name in found.names]
+    await asyncio.sleep(0)
     return {
         "wanted": wanted,
         "found": found,
-        "rows": [_tenant_row(look, name) for name in found.names],
+        "rows": rows,
         "cells": reading.busiest(_CELLS),
         "busy": sum(reading.busy.values()),
         "orders": ["name", *ORDERS],

@@ -31,6 +31,7 @@ def test_it_says_where_it_listens_and_ends_well(serve: Serve, postgres: Embedded
     said = "\n".join(service.said)
     assert f"leases:   {service.target}, 127.0.0.1:" in said
     assert f"gateway:  {service.folder} port 1, 127.0.0.1 port " in said
+    assert "dashboard: http://127.0.0.1:" in said
     assert "try:      tenantpool exec acme -- psql" in said
     assert sockets(service.folder) == [".s.PGSQL.1", "grpc.sock", "session.sock"]
     with (

@@ -27,6 +27,8 @@ def test_without_the_section_the_defaults_hold(load: Load) -> None:
     assert made == load(MAIN + "service:\n").service
     assert (made.listen, made.grpc_port, made.gateway_port) == (["127.0.0.1"], 7432, 6432)
     assert (made.folder, made.tls, made.identities) == ("auto", None, {})
+    assert (made.http_port, made.http_listen) == (9432, None)
+    assert (made.metrics_open, made.metrics_tenants) == (False, 20)
 
 
 @pytest.mark.parametrize(
@@ -44,6 +46,14 @@ def test_without_the_section_the_defaults_hold(load: Load) -> None:
         ("listen: ['127.0.0.1:80/x']", "service.listen.0: must be a host name or an address"),
         ("grpc_port: 65536", "service.grpc_port: should be less than or equal to 65535"),
         ("grpc_port: 6432", "service.gateway_port: is that of grpc_port too"),
+        ("http_port: 7432", "service.http_port: is that of grpc_port too"),
+        ("http_port: 6432", "service.http_port: is that of gateway_port too"),
+        (
+            "http_listen: ['127.0.0.1', 10.0.0.1]",
+            "service.http_listen: 10.0.0.1 can be reached by others, and tokens would not be",
+        ),
+        ("metrics_tenants: many", "service.metrics_tenants: must be a whole number from 0 up, or"),
+        ("metrics_tenants: true", "service.metrics_tenants: must be a whole number from 0 up, or"),
         ("listen: [], folder: null", "service.listen: is empty, and there is no folder"),
         ("lease_ttl: 0", "service.lease_ttl: should be greater than 0"),
         ("lease_ttl: 30, lease_ttl_max: 20", "service.lease_ttl: 30 is more than lease_ttl_max 20"),

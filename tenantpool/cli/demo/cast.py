@@ -108,6 +108,8 @@ def settings(conninfo: str, folder: Path) -> Settings:
         service={
             "folder": str(folder),
             "listen": [],
+            "http_listen": ["127.0.0.1"],
+            "http_port": 0,
             "session_ttl": SESSION_TTL,
             "lease_grace": 0.5,
         },

@@ -107,6 +107,8 @@ class Demo:
             f"{len(TENANTS)} tenants, {tasks} tasks in {PROCESSES + 1} worker processes,"
             f" {CAPACITY} connections, {self._seconds:g} seconds"
         )
+        if self._service.http is not None:
+            self._console.print(f"dashboard: {self._service.http.addresses[0]}", soft_wrap=True)
 
     async def _watch(self, sampler: Sampler, started: float, curtain: asyncio.Event) -> None:
         """Show how it goes until the time is over, or until the curtain falls."""

@@ -56,7 +56,16 @@
 
   function show(html) {
     const parsed = new DOMParser().parseFromString(`<main>${html}</main>`, "text/html");
-    children(main, parsed.body.firstChild);
+    const fresh = parsed.body.firstChild;
+    [main, fresh].forEach(withoutBlanks);
+    children(main, fresh);
+  }
+
+  // Between sections blanks mean nothing, and would shift what is compared.
+  function withoutBlanks(parent) {
+    for (const child of [...parent.childNodes]) {
+      if (child.nodeType === Node.TEXT_NODE && !child.data.trim()) child.remove();
+    }
   }
 
   // -- charts ---------------------------------------------------------------------------------
@@ -65,23 +74,26 @@
   const points = [];
   const charts = new Map();
   const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  const reasons = () => [...new Set(points.flatMap((point) => Object.keys(point.refused)))].sort();
+  const reasons = () => [...new Set(points.flatMap(({ refused }) =>
+    Object.keys(refused).filter((reason) => refused[reason])))].sort();
   const brief = (value) => (value >= 10 || value === 0 ? value.toFixed(0) : value.toPrecision(2));
   const time = (value) =>
     value < 0.001 ? (value ? `${(value * 1e6).toFixed(0)} µs` : "0")
     : value < 1 ? `${brief(value * 1e3)} ms` : `${brief(value)} s`;
 
   const KINDS = {
-    leases: { lines: () => [["leases", (p) => p.leases, "--t0"]], format: brief },
+    leases: { lines: () => [["leases", (p) => p.leases, "--t0"]], format: brief, least: 1 },
     waits: {
       lines: () => [["p50", (p) => p.p50, "--t0"], ["p99", (p) => p.p99, "--t1"]],
       format: time,
+      least: 0.001,
     },
     refused: {
       lines: () => reasons().map((reason, n) => [
         reason.toLowerCase().replaceAll("_", " "), (p) => p.refused[reason] || 0, `--t${n % 6}`,
       ]),
       format: brief,
+      least: 1,
     },
     saturation: {
       lines: () => [["lent", (p) => p.lent, "--t0"], ["open", (p) => p.used, "--t4"]],
@@ -95,7 +107,8 @@
     for (const place of main.querySelectorAll("[data-chart]")) {
       const kind = KINDS[place.dataset.chart];
       const lines = kind.lines();
-      const data = [points.map((p) => p.at), ...lines.map(([, of]) => points.map(of))];
+      const last = points[points.length - 1].at;
+      const data = [points.map((p) => p.at - last), ...lines.map(([, of]) => points.map(of))];
       const names = lines.map(([name]) => name).join();
       const known = charts.get(place);
       if (known && known.names === names) {
@@ -110,16 +123,20 @@
   function make(place, kind, lines, data) {
     const axis = { stroke: color("--muted"), grid: { stroke: color("--line"), width: 1 }, ticks: { show: false } };
     const font = `11px ${getComputedStyle(document.body).fontFamily}`;
-    const clock = (at) => new Date(at * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-    const top = (u, low, high) => kind.range || [0, Math.max(high || 0, 1e-9) * 1.15];
+    const plot = document.createElement("div");
+    plot.className = "plot";
+    place.replaceChildren(plot, ...(lines.length > 1 ? [legend(lines)] : []));
+    const ago = (at) => (at === 0 ? "now" : at % 60 ? `${at} s` : `${at / 60} min`).replace("-", "−");
+    const span = (u, low) => [Math.min(low ?? 0, -60), 0];
+    const top = (u, low, high) => kind.range || [0, Math.max(high || 0, kind.least) * 1.15];
     return new uPlot({
-      width: place.clientWidth, height: place.clientHeight,
+      width: plot.clientWidth, height: plot.clientHeight,
       legend: { show: false },
-      padding: [6, 4, 0, 0],
+      padding: [6, 14, 0, 0],
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 }, sync: { key: "signals" } },
-      scales: { x: { time: true }, y: { range: top } },
+      scales: { x: { time: false, range: span }, y: { range: top } },
       axes: [
-        { ...axis, font, size: 22, space: 70, grid: { show: false }, values: (u, at) => at.map(clock) },
+        { ...axis, font, size: 22, space: 50, incrs: [15, 30, 60, 120], grid: { show: false }, values: (u, at) => at.map(ago) },
         { ...axis, font, size: 46, space: 28, values: (u, all) => all.map(kind.format) },
       ],
       series: [{}, ...lines.map(([label, , stroke], n) => ({
@@ -127,7 +144,18 @@
         fill: n === 0 ? `${color(stroke)}22` : undefined, points: { show: false },
       }))],
       hooks: { setCursor: [(u) => tip(place, u, kind, lines)] },
-    }, data, place);
+    }, data, plot);
+  }
+
+  function legend(lines) {
+    const list = document.createElement("ul");
+    list.className = "legend key";
+    for (const [name, , stroke] of lines) {
+      const item = list.appendChild(document.createElement("li"));
+      item.appendChild(document.createElement("i")).className = stroke.slice(2);
+      item.append(name);
+    }
+    return list;
   }
 
   function tip(place, u, kind, lines) {
@@ -146,7 +174,8 @@
 
   const widths = new ResizeObserver(() => {
     for (const [place, { chart }] of charts) {
-      if (place.clientWidth !== chart.width) chart.setSize({ width: place.clientWidth, height: place.clientHeight });
+      const { clientWidth: width, clientHeight: height } = place.firstChild;
+      if (width !== chart.width) chart.setSize({ width, height });
     }
   });
   widths.observe(main);
@@ -165,7 +194,7 @@
   function begin() {
     const query = new URLSearchParams(location.search);
     query.delete("said");
-    query.set("page", decodeURIComponent(location.pathname));
+    query.set("view", decodeURIComponent(location.pathname));
     stream = new EventSource(`/live?${query}`);
     stream.onopen = () => state("live");
     stream.onerror = () => state(stream && stream.readyState === EventSource.CLOSED ? "ended" : "waiting");
