@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -35,7 +36,7 @@ async def client(service: Service) -> AsyncIterator[Client]:
         yield client
 
 
-async def watch(client: Client, **request: object) -> pb.WatchResponse:
+async def watch(client: Client, **request: Any) -> pb.WatchResponse:
     """The first state."""
     stream = client.admin.Watch(pb.WatchRequest(**request))
     state = await stream.read()
@@ -44,7 +45,7 @@ async def watch(client: Client, **request: object) -> pb.WatchResponse:
     return state
 
 
-async def names(client: Client, **request: object) -> list[str]:
+async def names(client: Client, **request: Any) -> list[str]:
     return [tenant.name for tenant in (await watch(client, **request)).tenants]
 
 
@@ -89,7 +90,7 @@ async def test_the_state_says_how_the_service_does(service: Service, client: Cli
 
 
 @pytest.mark.parametrize("wrong", [{"order_by": "beauty"}, {"page_size": 1001}])
-async def test_what_makes_no_sense_is_refused(client: Client, wrong: dict[str, object]) -> None:
+async def test_what_makes_no_sense_is_refused(client: Client, wrong: dict[str, Any]) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await client.admin.Watch(pb.WatchRequest(**wrong)).read()
     assert reason_of(caught.value) == "BAD_REQUEST"

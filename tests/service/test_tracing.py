@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanKind, StatusCode
 
 from tenantpool import Settings
-from tenantpool.client import AsyncLeaseClient
+from tenantpool.client import AsyncLeaseClient, LeaseClient
 from tenantpool.embedded import EmbeddedPostgres
 from tenantpool.errors import TenantLimit, UnknownTenant
 from tenantpool.service.server import Server
@@ -76,6 +77,20 @@ async def test_worker_and_service_are_one_trace(server: Server, spans: Spans, wa
     assert mine["tenantpool.tier"] == "basic"
     assert mine["tenantpool.tenant"] == his["tenantpool.tenant"] == "a"
     assert "db.client.connection.pool.name" in mine
+
+
+async def test_a_worker_of_threads_is_in_the_trace_too(server: Server, spans: Spans):
+    def work() -> None:
+        with (
+            LeaseClient(server.targets[0], linger=0) as client,
+            spans.tracer.start_as_current_span("request"),
+            client.connection("a") as conn,
+        ):
+            conn.execute("select 1")
+
+    await asyncio.to_thread(work)
+    await wait_until_async(lambda: len(spans.ended) == 3)
+    assert len({span.context.trace_id for span in spans.ended if span.context}) == 1
 
 
 async def test_a_refusal_shows_in_both(server: Server, spans: Spans):
