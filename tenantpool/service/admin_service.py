@@ -107,7 +107,7 @@ class AdminService(AdminServiceServicer):
         async def work() -> None:
             interval, wanted = _interval(request), Wanted.of(request)
             while True:
-                await context.write(self._overview.state(wanted))
+                await context.write(await self._overview.state(wanted))
                 await asyncio.sleep(interval)
 
         await self._calls.administer("Watch", context, work)

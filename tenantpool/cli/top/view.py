@@ -19,7 +19,7 @@ from tenantpool.cli.top.keys import (
     UP,
 )
 
-MOST: Final = 500
+MOST: Final = 200
 """Tenants that are asked for at a time."""
 
 _PAGE = 10
