@@ -45,6 +45,8 @@ def doctor(
     config: Annotated[
         Path | None,
         typer.Option(
+            "--config",
+            "-c",
             envvar="TENANTPOOL_CONFIG",
             help=f"The YAML file (default: {_DEFAULT}, if it is there).",
             show_default=False,
