@@ -76,16 +76,21 @@ class Admin:
 
     @contextmanager
     def connect(self) -> Iterator[Line]:
-        """For several calls over one connection."""
+        """For several calls over one connection. Raises TenantpoolError without a certificate."""
         import grpc
 
         from tenantpool.client.rpc import OPTIONS, credentials
+        from tenantpool.errors import TenantpoolError
 
         target = self.target
         if target.tls is None:
             channel = grpc.insecure_channel(_address(target.name), OPTIONS)
         else:
-            channel = grpc.secure_channel(target.name, credentials(target.tls), OPTIONS)
+            try:
+                made = credentials(target.tls)
+            except OSError as error:
+                raise TenantpoolError(f"{error.filename}: {error.strerror}") from None
+            channel = grpc.secure_channel(target.name, made, OPTIONS)
         with channel:
             yield Line(channel, target)
 

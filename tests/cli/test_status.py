@@ -83,3 +83,16 @@ def test_a_service_that_is_not_there_is_1(tmp_path: Path) -> None:
         assert len(shown.stderr.splitlines()) == 1
     finally:
         service.clean_up()
+
+
+def test_a_certificate_that_is_not_there_is_1(tmp_path: Path) -> None:
+    service = Serving({})
+    try:
+        missing = tmp_path / "ca.pem"
+        shown = service.run("status", "--target", "localhost:1", "--tls-ca", str(missing))
+        assert (shown.returncode, shown.stderr) == (
+            1,
+            f"error: {missing}: No such file or directory\n",
+        )
+    finally:
+        service.clean_up()
