@@ -1,7 +1,8 @@
 """The command line. One file per command; what is heavy is imported by the command that needs it.
 
 Exit codes: 0 it worked, 1 it failed, 2 the usage or the configuration is wrong. ``serve``,
-``exec`` and ``plan`` have some more.
+``exec`` and ``plan`` have some more; ``status`` and ``doctor`` end with 4 for a warning and 5 if it
+is critical.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from tenantpool.cli import check, demo, overrides, plan, serve, size
+from tenantpool.cli import check, demo, doctor, overrides, plan, serve, size, status, top
 from tenantpool.cli import exec as exec_
 from tenantpool.errors import ConfigError, TenantpoolError
 
@@ -32,6 +33,10 @@ _EPILOG = """
 
 [cyan]tenantpool tier acme enterprise --until +2h[/cyan] - more for a tenant, for a time
 
+[cyan]tenantpool top[/cyan] - who holds what, who waits, and why
+
+[cyan]tenantpool doctor --config config/tenantpool.yaml[/cyan] - what is wrong, and what to do
+
 [cyan]tenantpool --install-completion[/cyan] - complete commands in this shell
 
 [bold]Exit codes[/bold]: 0 it worked, 1 it failed, 2 wrong usage or configuration.
@@ -48,14 +53,17 @@ app = typer.Typer(
 # To add a command: a file beside this one, and a line here.
 app.command("check-config")(check.check_config)
 app.command("demo")(demo.demo)
+app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
 app.command("exec")(exec_.execute)
 app.add_typer(overrides.app, name="overrides")
 app.command("plan", epilog=plan.PLAN_EXAMPLES)(plan.plan)
 app.command("reload", epilog=plan.RELOAD_EXAMPLES)(plan.reload)
 app.command("serve")(serve.serve)
 app.add_typer(size.app, name="size")
+app.command("status", epilog=status.EXAMPLES)(status.status)
 app.command("suspend", epilog=overrides.SUSPEND_EXAMPLES)(overrides.suspend)
 app.command("tier", epilog=overrides.TIER_EXAMPLES)(overrides.tier)
+app.command("top", epilog=top.EXAMPLES)(top.top)
 app.command("unsuspend", epilog=overrides.SUSPEND_EXAMPLES)(overrides.unsuspend)
 
 

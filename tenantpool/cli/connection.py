@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +12,7 @@ import typer
 
 if TYPE_CHECKING:
     from tenantpool.client.target import Target
+    from tenantpool.v1.admin_service_pb2 import WatchRequest, WatchResponse
 
 _LONGEST_CALL = 60.0
 
@@ -62,31 +64,83 @@ class Admin:
     """The service's AdminService; connects when it is first called."""
 
     def __init__(self, target: Target) -> None:
-        self._target = target
+        self.target = target
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._target.name}>"
+        return f"<{type(self).__name__} {self.target.name}>"
+
+    def call(self, method: str, request: Any) -> Any:
+        """The answer of that *method*. Blocks, for a minute at most. Raises TenantpoolError."""
+        with self.connect() as line:
+            return line.call(method, request)
+
+    @contextmanager
+    def connect(self) -> Iterator[Line]:
+        """For several calls over one connection. Raises TenantpoolError without a certificate."""
+        import grpc
+
+        from tenantpool.client.rpc import OPTIONS, credentials
+        from tenantpool.errors import TenantpoolError
+
+        target = self.target
+        if target.tls is None:
+            channel = grpc.insecure_channel(_address(target.name), OPTIONS)
+        else:
+            try:
+                made = credentials(target.tls)
+            except OSError as error:
+                raise TenantpoolError(f"{error.filename}: {error.strerror}") from None
+            channel = grpc.secure_channel(target.name, made, OPTIONS)
+        with channel:
+            yield Line(channel, target)
+
+
+class Line:
+    """A connection to AdminService."""
+
+    def __init__(self, channel: Any, target: Target) -> None:
+        from tenantpool.client.rpc import metadata
+        from tenantpool.v1.admin_service_pb2_grpc import AdminServiceStub
+
+        self._stub: Any = AdminServiceStub(channel)  # type: ignore[no-untyped-call]
+        self._target = target
+        self._metadata = metadata(target)
+        self._stream: Any = None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} to {self._target.name}>"
 
     def call(self, method: str, request: Any) -> Any:
         """The answer of that *method*. Blocks, for a minute at most. Raises TenantpoolError."""
         import grpc
 
-        from tenantpool.client.rpc import OPTIONS, credentials, from_rpc_error, metadata
-        from tenantpool.v1.admin_service_pb2_grpc import AdminServiceStub
+        from tenantpool.client.rpc import from_rpc_error
 
-        target = self._target
-        if target.tls is None:
-            channel = grpc.insecure_channel(_address(target.name), OPTIONS)
-        else:
-            channel = grpc.secure_channel(target.name, credentials(target.tls), OPTIONS)
-        with channel:
-            stub: Any = AdminServiceStub(channel)  # type: ignore[no-untyped-call]
-            try:
-                return getattr(stub, method)(
-                    request, metadata=metadata(target), timeout=_LONGEST_CALL
-                )
-            except grpc.RpcError as error:
-                raise from_rpc_error(error) from None
+        try:
+            return getattr(self._stub, method)(
+                request, metadata=self._metadata, timeout=_LONGEST_CALL
+            )
+        except grpc.RpcError as error:
+            raise from_rpc_error(error) from None
+
+    def watch(self, request: WatchRequest) -> Iterator[WatchResponse]:
+        """The states, as they come. Blocks between them. Raises TenantpoolError."""
+        import grpc
+
+        from tenantpool.client.rpc import from_rpc_error
+
+        self._stream = self._stub.Watch(request, metadata=self._metadata)
+        try:
+            yield from self._stream
+        except grpc.RpcError as error:
+            raise from_rpc_error(error) from None
+        finally:
+            self._stream.cancel()
+
+    def hang_up(self) -> None:
+        """End the ``watch`` that is under way, from any thread. Does not block."""
+        if self._stream is not None:
+            self._stream.cancel()
 
 
 def administers(command: Callable[..., None]) -> Callable[..., None]:

@@ -20,11 +20,11 @@ from .config_view import mistakes_view, override_view, plan_view, reload_view, w
 from .desk import Desk
 from .identity import Identity
 from .overriding import Overriding
+from .overview import Overview, Wanted
 from .reload import CALL, Origin, Reloader
 from .source import mistakes_of
-from .view import database_view, lease_view, page, tenant_view
+from .view import lease_view, page, tenant_view
 
-_MOST_WATCHED = 100
 _INTERVAL = 1.0
 _SHORTEST_INTERVAL = 0.1
 _LONGEST_INTERVAL = 60.0
@@ -53,6 +53,7 @@ class AdminService(AdminServiceServicer):
         self._calls = calls
         self._reloader = reloader
         self._overriding = overriding
+        self._overview = Overview(manager, desk)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._calls!r}>"
@@ -79,8 +80,7 @@ class AdminService(AdminServiceServicer):
         """One tenant; UnknownTenant if nobody of that name would be served."""
 
         async def work(_: Identity) -> pb.GetTenantResponse:
-            stats = self._manager.stats().tenants.get(request.tenant)
-            return pb.GetTenantResponse(tenant=self._view(request.tenant, stats))
+            return self._overview.tenant(request.tenant)
 
         return await self._calls.administer("GetTenant", context, work)
 
@@ -90,8 +90,7 @@ class AdminService(AdminServiceServicer):
         """All databases."""
 
         async def work(_: Identity) -> pb.ListDatabasesResponse:
-            found = self._manager.stats().databases.values()
-            return pb.ListDatabasesResponse(databases=map(database_view, found))
+            return pb.ListDatabasesResponse(databases=self._overview.databases())
 
         return await self._calls.administer("ListDatabases", context, work)
 
@@ -112,23 +111,13 @@ class AdminService(AdminServiceServicer):
         """The state of now, and again after each interval, until the client hangs up."""
 
         async def work(identity: Identity) -> None:
-            interval = _interval(request)
+            interval, wanted = _interval(request), Wanted.of(request)
             while True:
                 self._calls.check_administers(identity)
-                await context.write(self._state())
+                await context.write(await self._overview.state(wanted))
                 await asyncio.sleep(interval)
 
         await self._calls.administer("Watch", context, work)
-
-    def _state(self) -> pb.WatchResponse:
-        stats = self._manager.stats()
-        busy = sorted(filter(_business, stats.tenants.values()), key=_business, reverse=True)
-        return pb.WatchResponse(
-            databases=map(database_view, stats.databases.values()),
-            tenants=[self._view(tenant.name, tenant) for tenant in busy[:_MOST_WATCHED]],
-            sessions=len(self._desk.sessions.workers),
-            leases=len(self._desk.loans),
-        )
 
     def _view(self, name: str, stats: TenantStats | None) -> pb.Tenant:
         return tenant_view(self._manager.roster.tenant(name), stats)
@@ -272,10 +261,6 @@ class AdminService(AdminServiceServicer):
             return pb.RemoveOverrideResponse(changes=changes)
 
         return await self._calls.administer("RemoveOverride", context, work)
-
-
-def _business(stats: TenantStats) -> int:
-    return stats.in_use + stats.waiting
 
 
 def _interval(request: pb.WatchRequest) -> float:

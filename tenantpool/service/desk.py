@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from math import inf
 from time import monotonic
 
+from tenantpool import tracing
 from tenantpool.concurrency import AsyncAlarm, AsyncCompanion, AsyncSignal
 from tenantpool.config.service import Service
 from tenantpool.core import tenure as times
@@ -181,7 +182,7 @@ class Desk:
         if not wanted.request_id:
             return await self._lend(caller, wanted, within)
         check_session(caller)
-        body = wanted.SerializeToString(deterministic=True)
+        body = _untraced(wanted).SerializeToString(deterministic=True)
         key = (identity_of(caller).name, wanted.request_id)
         loan = await self._replays.once(key, body, lambda: self._lend(caller, wanted, within))
         if loan.lease_id not in self._loans:
@@ -221,16 +222,35 @@ class Desk:
 
     def ask(self, caller: Caller, wanted: AcquireLeaseRequest, within: float | None = None) -> Loan:
         """Ask for a lease. Does not block; granted if its ``way`` is set, else ``settle`` it."""
-        loan = self.admission.admit(self, caller, wanted, within)
+        span = tracing.on.served(wanted) if tracing.on is not None else None
+        loan = self._admit(caller, wanted, within, span)
         loan.shell.prepare(loan.tenant)
         try:
             if loan.ask() and not self.switchboard.is_direct(loan, wanted):
                 self._grant(loan, wanted)
             elif loan.state == WAITING:
                 self._parking.ask(loan.shell, loan.tenant)
-        except TenantpoolError:
-            self._give_up(loan, healthy=True)
+        except TenantpoolError as error:
+            self._give_up(loan, error, healthy=True)
             raise
+        return loan
+
+    def _admit(
+        self,
+        caller: Caller,
+        wanted: AcquireLeaseRequest,
+        within: float | None,
+        span: tracing.LeaseSpan | None,
+    ) -> Loan:
+        if span is None:
+            return self.admission.admit(self, caller, wanted, within)
+        try:
+            loan = self.admission.admit(self, caller, wanted, within)
+        except TenantpoolError as error:
+            span.refused(error)
+            raise
+        span.seated(loan.tenant, loan.shell.name)
+        loan.span = span
         return loan
 
     async def settle(self, loan: Loan, wanted: AcquireLeaseRequest) -> None:
@@ -242,12 +262,14 @@ class Desk:
                 loan.way = DirectWay(conninfo=await loan.shell.make_direct(loan))
             self._grant(loan, wanted)
         except BaseException as error:
-            self._give_up(loan, healthy=isinstance(error, _ITS_OWN_FAULT))
+            self._give_up(loan, error, healthy=isinstance(error, _ITS_OWN_FAULT))
             raise
 
-    def _give_up(self, loan: Loan, *, healthy: bool) -> None:
+    def _give_up(self, loan: Loan, error: BaseException, *, healthy: bool) -> None:
         """It was not lent, or could not be delivered."""
         self.admission.dismiss(loan)
+        if loan.span is not None:
+            loan.span.refused(error)
         if loan.state == GRANTED:
             loan.shell.step(loan.shell.core.release, loan, healthy=healthy)
 
@@ -277,6 +299,8 @@ class Desk:
             loan.delivery = DELIVERY_DIRECT
         else:
             self.switchboard.open_way(loan, wanted.husk)
+        if loan.span is not None:
+            loan.span.granted(loan.granted_at - loan.since, loan.lease_id)
 
     def say(self, loan: Loan, lease: Lease) -> None:
         """Write the lease as the wire says it. A repeated request may be about one in use."""
@@ -374,7 +398,7 @@ class Desk:
 
     def lost(self, loan: Loan) -> None:
         """The core has revoked it: it was held for longer than its tier allows, for example."""
-        if self._forget(loan):
+        if self._forget(loan, loan.why):
             loan.tell_ended(loan.why)
 
     # -- the end of a lease --------------------------------------------------------------------
@@ -403,7 +427,7 @@ class Desk:
 
     def _cut(self, loan: Loan, reason: str) -> None:
         """Take it away from its holder."""
-        if not self._forget(loan):
+        if not self._forget(loan, reason):
             return
         loan.tell_ended(reason)
         if loan.delivery:
@@ -411,8 +435,8 @@ class Desk:
         else:
             loan.shell.step(loan.shell.core.release, loan)  # nobody ever had its connection
 
-    def _forget(self, loan: Loan) -> bool:
-        """Strike it from the books; return whether it was in them."""
+    def _forget(self, loan: Loan, reason: str = "") -> bool:
+        """Strike it from the books; return whether it was in them. *reason*: it was taken away."""
         if self._loans.pop(loan.lease_id, None) is None:
             return False
         assert loan.tenure is not None
@@ -420,6 +444,8 @@ class Desk:
         self.admission.dismiss(loan)
         self.switchboard.close_way(loan)
         self._part(loan)
+        if loan.span is not None:
+            loan.span.end(reason)
         if not self._loans and self._emptied is not None:
             self._emptied.set()
         return True
@@ -458,3 +484,14 @@ class Desk:
 
 def _limits(rules: Service) -> TenureLimits:
     return TenureLimits(rules.lease_ttl_max, rules.lease_grace, rules.confirm_within)
+
+
+def _untraced(wanted: AcquireLeaseRequest) -> AcquireLeaseRequest:
+    """What is asked for: a repeat of it may belong to another span."""
+    if not wanted.traceparent:
+        return wanted
+    plain = AcquireLeaseRequest()
+    plain.CopyFrom(wanted)
+    plain.ClearField("traceparent")
+    plain.ClearField("tracestate")
+    return plain

@@ -42,8 +42,7 @@ class Folder:
 
         Raises ConfigError if it belongs to somebody else, is open to everybody, or is in use.
         """
-        if len(os.fsencode(self.path)) + _LONGEST_NAME > _LONGEST_SOCKET_PATH:
-            raise ConfigError(_PLACE, f"{self.path} is too long for a Unix socket", "shorten it")
+        self._check_length()
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._check(self.path.lstat())
@@ -63,11 +62,20 @@ class Folder:
             if stat.S_ISSOCK(entry.lstat().st_mode):
                 entry.unlink()
 
+    def check(self) -> None:
+        """Raise what ``claim`` would, or FileNotFoundError if it is not there. Changes nothing."""
+        self._check_length()
+        self._check(self.path.lstat())
+
     def release(self) -> None:
         """Let another service have it. Does not block; a second time does nothing."""
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+
+    def _check_length(self) -> None:
+        if len(os.fsencode(self.path)) + _LONGEST_NAME > _LONGEST_SOCKET_PATH:
+            raise ConfigError(_PLACE, f"{self.path} is too long for a Unix socket", "shorten it")
 
     def _check(self, found: os.stat_result) -> None:
         if not stat.S_ISDIR(found.st_mode):

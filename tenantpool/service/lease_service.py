@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Protocol
 
+from tenantpool import tracing
 from tenantpool.errors import BadRequest
 from tenantpool.v1.lease_pb2 import (
     AcquireLeaseRequest,
@@ -52,6 +53,8 @@ class LeaseService(LeaseServiceServicer):
         within = None if remaining is None else remaining * _EXACTLY
 
         async def work(identity: Identity) -> AcquireLeaseResponse:
+            if tracing.on is not None:
+                tracing.adopt(request, context.invocation_metadata())
             loan = await self._desk.acquire(identity, request, within)
             response = AcquireLeaseResponse()
             self._desk.say(loan, response.lease)

@@ -70,7 +70,7 @@ class Stream:
                 await self._finish(self._writer)
 
     async def _finish(self, writer: asyncio.Task[None]) -> None:
-        """Let a write that is under way end: gRPC may lose the status of a call if it is cut off."""
+        """Let a write that is under way end: gRPC may lose the status of a call that is cut off."""
         self._unsent.clear()
         await asyncio.wait({writer}, timeout=_LAST_WRITE)
         writer.cancel()

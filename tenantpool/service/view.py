@@ -62,6 +62,10 @@ def tenant_view(spec: TenantSpec, stats: TenantStats | None) -> Tenant:
         tenant.refused.update(stats.refused)
         tenant.breaker = stats.breaker
         tenant.draining = stats.draining
+        tenant.pool_size = stats.pool_size
+        tenant.pool_idle = stats.pool_idle
+        tenant.wait_mean.CopyFrom(seconds(stats.wait_mean))
+        tenant.wait_p99.CopyFrom(seconds(stats.wait_p99))
     return tenant
 
 

@@ -22,7 +22,7 @@ DELIVERY_HAND_OFF: Delivery
 DELIVERY_DIRECT: Delivery
 
 class AcquireLeaseRequest(_message.Message):
-    __slots__ = ("tenant", "request_id", "timeout", "priority", "ttl", "delivery", "purpose", "husk")
+    __slots__ = ("tenant", "request_id", "timeout", "priority", "ttl", "delivery", "purpose", "husk", "traceparent", "tracestate")
     TENANT_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     TIMEOUT_FIELD_NUMBER: _ClassVar[int]
@@ -31,6 +31,8 @@ class AcquireLeaseRequest(_message.Message):
     DELIVERY_FIELD_NUMBER: _ClassVar[int]
     PURPOSE_FIELD_NUMBER: _ClassVar[int]
     HUSK_FIELD_NUMBER: _ClassVar[int]
+    TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
+    TRACESTATE_FIELD_NUMBER: _ClassVar[int]
     tenant: str
     request_id: str
     timeout: _duration_pb2.Duration
@@ -39,7 +41,9 @@ class AcquireLeaseRequest(_message.Message):
     delivery: Delivery
     purpose: str
     husk: int
-    def __init__(self, tenant: _Optional[str] = ..., request_id: _Optional[str] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., priority: _Optional[int] = ..., ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., delivery: _Optional[_Union[Delivery, str]] = ..., purpose: _Optional[str] = ..., husk: _Optional[int] = ...) -> None: ...
+    traceparent: str
+    tracestate: str
+    def __init__(self, tenant: _Optional[str] = ..., request_id: _Optional[str] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., priority: _Optional[int] = ..., ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., delivery: _Optional[_Union[Delivery, str]] = ..., purpose: _Optional[str] = ..., husk: _Optional[int] = ..., traceparent: _Optional[str] = ..., tracestate: _Optional[str] = ...) -> None: ...
 
 class AcquireLeaseResponse(_message.Message):
     __slots__ = ("lease",)

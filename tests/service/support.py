@@ -51,6 +51,7 @@ class FakeDesk:
 
     def __init__(self, made: Settings) -> None:
         self.rules = made.service
+        self.is_open = True
         self.loans: dict[str, Any] = {}
         self.sessions = SimpleNamespace(workers={})
         self.asked: list[tuple[Identity, AcquireLeaseRequest, float | None]] = []

@@ -16,6 +16,7 @@ from typing import Any, Generic, Self
 from google.rpc.status_pb2 import Status
 from psycopg import AsyncConnection
 
+from tenantpool import tracing
 from tenantpool.client import forks
 from tenantpool.client.counters import ClientStats, Counters
 from tenantpool.client.dress import Dress
@@ -194,7 +195,9 @@ class AsyncLeaseClient(Generic[C]):
     async def acquire(self, tenant: str, *, timeout: float | None = None, priority: int = 0) -> C:
         """Borrow a connection without a block; give it back with ``release``, or ``close`` it."""
         lease = self.connection(tenant, timeout=timeout, priority=priority)
-        return await lease.__aenter__()
+        conn = await lease.__aenter__()
+        tracing.leave(lease.span)
+        return conn
 
     async def release(self, conn: C) -> None:
         """Give back what ``acquire`` gave. A transaction that is still open is rolled back.
@@ -316,6 +319,8 @@ class AsyncLeaseClient(Generic[C]):
             acquire.priority = priority
         if self._delivery:
             acquire.delivery = self._delivery
+        if tracing.on is not None:
+            tracing.on.inject(acquire)
         return request
 
     async def _ask(
@@ -424,6 +429,7 @@ class AsyncLeaseClient(Generic[C]):
             self._connect_at = monotonic() + self._pause * uniform(0.5, 1.0)
             self._failure = error
         else:
+            tracing.find()  # it may have been set up since
             self._session = session
             self._pause = _SHORTEST_PAUSE
             self._counters.sessions += 1
@@ -440,6 +446,7 @@ class AsyncLeaseClient(Generic[C]):
 
     def _begin_anew(self) -> None:
         """Forget any session: there was none, or it is another process's."""
+        tracing.find()
         self._session = None
         self._connecting = asyncio.Lock()
         self._connect_at = 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic
 
@@ -10,6 +11,7 @@ from psycopg import AsyncConnection
 from psycopg.errors import Error
 from typing_extensions import TypeVar
 
+from tenantpool import tracing
 from tenantpool.client.grant import Grant
 from tenantpool.errors import LeaseEnded
 
@@ -28,7 +30,7 @@ class AsyncLease(Generic[C]):
     ``ServiceUnavailable`` or another TenantpoolError. A lease is used once.
     """
 
-    __slots__ = ("_client", "_grant", "_is_used", "_priority", "_timeout", "tenant")
+    __slots__ = ("_client", "_grant", "_is_used", "_priority", "_timeout", "span", "tenant")
 
     def __init__(
         self, client: AsyncLeaseClient[C], tenant: str, timeout: float | None, priority: int
@@ -39,6 +41,7 @@ class AsyncLease(Generic[C]):
         self._priority = priority
         self._grant: Grant | None = None
         self._is_used = False
+        self.span: tracing.LeaseSpan | None = None
 
     def __repr__(self) -> str:
         state = "returned" if self._is_used else "not entered yet"
@@ -53,10 +56,22 @@ class AsyncLease(Generic[C]):
         if self._is_used:
             raise LeaseEnded(f"{self.tenant}: a lease is used once, ask for another")
         self._is_used = True
-        self._grant = grant = await self._client._borrow(self.tenant, self._timeout, self._priority)
+        if tracing.on is None:
+            grant = await self._client._borrow(self.tenant, self._timeout, self._priority)
+        else:
+            grant = await self._borrow_traced(tracing.on)
+        self._grant = grant
         conn: C = grant.conn  # type: ignore[assignment]
         conn._pool = self  # type: ignore[assignment]
         return conn
+
+    async def _borrow_traced(self, on: tracing.Tracing) -> Grant:
+        span, since = on.borrowed(self.tenant), monotonic()
+        with span.asking():
+            grant = await self._client._borrow(self.tenant, self._timeout, self._priority)
+        span.granted(monotonic() - since, grant.lease_id)
+        self.span = span
+        return grant
 
     async def __aexit__(
         self,
@@ -64,6 +79,8 @@ class AsyncLease(Generic[C]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if self.span is not None:
+            self.span.leave(error)
         if self._grant is not None:  # else the block has closed its connection
             await self.end(failed=kind is not None, dropped=kind is GeneratorExit)
 
@@ -86,6 +103,8 @@ class AsyncLease(Generic[C]):
                 await finish(grant.conn, failed)
         finally:
             grant.shelf.give_back(grant)
+            if self.span is not None:
+                self.span.end(ended)
         if ended and not failed:
             raise LeaseEnded(f"{self.tenant}: {ended}")
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic
 
@@ -11,6 +12,7 @@ from psycopg import Connection
 from psycopg.errors import Error
 from typing_extensions import TypeVar
 
+from tenantpool import tracing
 from tenantpool.client.grant import Grant
 from tenantpool.errors import LeaseEnded
 
@@ -29,7 +31,7 @@ class Lease(Generic[C]):
     ``ServiceUnavailable`` or another TenantpoolError. A lease is used once.
     """
 
-    __slots__ = ("_client", "_grant", "_is_used", "_priority", "_timeout", "tenant")
+    __slots__ = ("_client", "_grant", "_is_used", "_priority", "_timeout", "span", "tenant")
 
     def __init__(
         self, client: LeaseClient[C], tenant: str, timeout: float | None, priority: int
@@ -40,6 +42,7 @@ class Lease(Generic[C]):
         self._priority = priority
         self._grant: Grant | None = None
         self._is_used = False
+        self.span: tracing.LeaseSpan | None = None
 
     def __repr__(self) -> str:
         state = "returned" if self._is_used else "not entered yet"
@@ -54,10 +57,22 @@ class Lease(Generic[C]):
         if self._is_used:
             raise LeaseEnded(f"{self.tenant}: a lease is used once, ask for another")
         self._is_used = True
-        self._grant = grant = self._client._borrow(self.tenant, self._timeout, self._priority)
+        if tracing.on is None:
+            grant = self._client._borrow(self.tenant, self._timeout, self._priority)
+        else:
+            grant = self._borrow_traced(tracing.on)
+        self._grant = grant
         conn: C = grant.conn  # type: ignore[assignment]
         conn._pool = self  # type: ignore[assignment]
         return conn
+
+    def _borrow_traced(self, on: tracing.Tracing) -> Grant:
+        span, since = on.borrowed(self.tenant), monotonic()
+        with span.asking():
+            grant = self._client._borrow(self.tenant, self._timeout, self._priority)
+        span.granted(monotonic() - since, grant.lease_id)
+        self.span = span
+        return grant
 
     def __exit__(
         self,
@@ -65,6 +80,8 @@ class Lease(Generic[C]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if self.span is not None:
+            self.span.leave(error)
         if self._grant is not None:  # else the block has closed its connection
             self.end(failed=kind is not None, dropped=kind is GeneratorExit)
 
@@ -87,6 +104,8 @@ class Lease(Generic[C]):
                 finish(grant.conn, failed)
         finally:
             grant.shelf.give_back(grant)
+            if self.span is not None:
+                self.span.end(ended)
         if ended and not failed:
             raise LeaseEnded(f"{self.tenant}: {ended}")
 

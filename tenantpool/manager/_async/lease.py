@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import AsyncConnection
 
+from tenantpool import tracing
 from tenantpool.concurrency import AsyncSignal
 from tenantpool.core.actions import Actions
 from tenantpool.core.database import Database
@@ -37,7 +38,7 @@ class AsyncLease(Request):
     0: not at all) and raises a ``Refused``. A lease is used once.
     """
 
-    __slots__ = ("_at", "_code", "_signal", "_timeout", "link", "shell", "wanted_by")
+    __slots__ = ("_at", "_code", "_signal", "_timeout", "link", "shell", "span", "wanted_by")
 
     def __init__(
         self, shell: AsyncShell, tenant: Tenant, timeout: float | None, priority: int
@@ -49,6 +50,7 @@ class AsyncLease(Request):
         self.link: AsyncLink | None = None
         self.wanted_by: float | None = None
         """When it has to be back (of ``monotonic``), as a limit has been lowered."""
+        self.span: tracing.LeaseSpan | None = None
         self._note_caller()
 
     def _note_caller(self) -> None:
@@ -71,10 +73,22 @@ class AsyncLease(Request):
         return monotonic() - self.granted_at if self.state == GRANTED else 0.0
 
     async def __aenter__(self) -> AsyncConnection[Any]:
+        if tracing.on is not None:
+            return await self._enter_traced(tracing.on)
         if self.ask():
             assert self.link is not None
             return self.link.conn
         return await self.settle()
+
+    async def _enter_traced(self, on: tracing.Tracing) -> AsyncConnection[Any]:
+        span = on.lease(self.tenant, self.shell.name)
+        with span.asking():
+            if not self.ask():
+                await self.settle()
+        assert self.link is not None
+        span.granted(self.granted_at - self.since)
+        self.span = span
+        return self.link.conn
 
     def ask(self) -> bool:
         """Ask the core; return whether a connection was granted that is fit to be used as it is.
@@ -133,6 +147,8 @@ class AsyncLease(Request):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if self.span is not None:
+            self.span.leave(error)
         await self.end(failed=kind is not None, dropped=kind is GeneratorExit)
 
     async def end(self, *, failed: bool, dropped: bool = False) -> None:
@@ -157,6 +173,8 @@ class AsyncLease(Request):
                 actions = shell.core.release(monotonic(), self, healthy=link.is_clean)
             if actions:
                 shell.perform(actions)
+            if self.span is not None:
+                self.span.end("it was revoked" if self.state == REVOKED else "")
             if self.state == REVOKED and not dropped and link.is_alive:  # as it ended
                 await link.pool._close_connection(link.conn)
 

@@ -12,6 +12,7 @@ from typing import Any, Self
 from psycopg import AsyncConnection
 from psycopg.abc import Params, QueryNoTemplate
 
+from tenantpool import tracing
 from tenantpool.config import Settings
 from tenantpool.config.overrides import Overrides
 from tenantpool.config.plan import Plan
@@ -140,6 +141,7 @@ class AsyncManager:
         if self._state != "not open yet":
             raise ManagerClosed(f"the manager is {self._state} and can't be opened")
         self._state = "open"
+        tracing.find()
         self._clock = AsyncClock(self._wake, self._sweep, lambda: self.settings.sweep_interval)
         self._shells |= {name: self._make_shell(name) for name in self.settings.databases}
         forks.watch(self)
@@ -220,6 +222,7 @@ class AsyncManager:
         """Borrow a connection without a block; give it back with ``release``."""
         lease = self.connection(tenant, timeout=timeout, priority=priority)
         conn = await lease.__aenter__()
+        tracing.leave(lease.span)
         vars(conn)[_LEASE] = lease
         return conn
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import Connection
 
+from tenantpool import tracing
 from tenantpool.concurrency import Signal
 from tenantpool.core.actions import Actions
 from tenantpool.core.database import Database
@@ -38,7 +39,7 @@ class Lease(Request):
     0: not at all) and raises a ``Refused``. A lease is used once.
     """
 
-    __slots__ = ("_at", "_code", "_signal", "_timeout", "link", "shell", "wanted_by")
+    __slots__ = ("_at", "_code", "_signal", "_timeout", "link", "shell", "span", "wanted_by")
 
     def __init__(self, shell: Shell, tenant: Tenant, timeout: float | None, priority: int) -> None:
         super().__init__(tenant, priority)
@@ -48,6 +49,7 @@ class Lease(Request):
         self.link: Link | None = None
         self.wanted_by: float | None = None
         """When it has to be back (of ``monotonic``), as a limit has been lowered."""
+        self.span: tracing.LeaseSpan | None = None
         self._note_caller()
 
     def _note_caller(self) -> None:
@@ -70,10 +72,22 @@ class Lease(Request):
         return monotonic() - self.granted_at if self.state == GRANTED else 0.0
 
     def __enter__(self) -> Connection[Any]:
+        if tracing.on is not None:
+            return self._enter_traced(tracing.on)
         if self.ask():
             assert self.link is not None
             return self.link.conn
         return self.settle()
+
+    def _enter_traced(self, on: tracing.Tracing) -> Connection[Any]:
+        span = on.lease(self.tenant, self.shell.name)
+        with span.asking():
+            if not self.ask():
+                self.settle()
+        assert self.link is not None
+        span.granted(self.granted_at - self.since)
+        self.span = span
+        return self.link.conn
 
     def ask(self) -> bool:
         """Ask the core; return whether a connection was granted that is fit to be used as it is.
@@ -132,6 +146,8 @@ class Lease(Request):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if self.span is not None:
+            self.span.leave(error)
         self.end(failed=kind is not None, dropped=kind is GeneratorExit)
 
     def end(self, *, failed: bool, dropped: bool = False) -> None:
@@ -156,6 +172,8 @@ class Lease(Request):
                 actions = shell.core.release(monotonic(), self, healthy=link.is_clean)
             if actions:
                 shell.perform(actions)
+            if self.span is not None:
+                self.span.end("it was revoked" if self.state == REVOKED else "")
             if self.state == REVOKED and not dropped and link.is_alive:  # as it ended
                 link.pool._close_connection(link.conn)
 

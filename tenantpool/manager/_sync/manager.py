@@ -13,6 +13,7 @@ from typing import Any, Self
 from psycopg import Connection
 from psycopg.abc import Params, QueryNoTemplate
 
+from tenantpool import tracing
 from tenantpool.config import Settings
 from tenantpool.config.overrides import Overrides
 from tenantpool.config.plan import Plan
@@ -141,6 +142,7 @@ class Manager:
         if self._state != "not open yet":
             raise ManagerClosed(f"the manager is {self._state} and can't be opened")
         self._state = "open"
+        tracing.find()
         self._clock = Clock(self._wake, self._sweep, lambda: self.settings.sweep_interval)
         self._shells |= {name: self._make_shell(name) for name in self.settings.databases}
         forks.watch(self)
@@ -219,6 +221,7 @@ class Manager:
         """Borrow a connection without a block; give it back with ``release``."""
         lease = self.connection(tenant, timeout=timeout, priority=priority)
         conn = lease.__enter__()
+        tracing.leave(lease.span)
         vars(conn)[_LEASE] = lease
         return conn
 

@@ -1,0 +1,236 @@
+"""What a view looks like. Words and signs say everything; colours only repeat it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.segment import Segment
+from rich.table import Table
+from rich.text import Text
+
+from tenantpool.cli.health import STYLES
+from tenantpool.cli.status import seconds
+from tenantpool.cli.top.feed import News
+from tenantpool.cli.top.page import page_of
+from tenantpool.cli.top.view import Order, View
+from tenantpool.observe.figures import duration, number, plural
+from tenantpool.v1.admin_service_pb2 import DatabaseState, Tenant, WatchResponse
+
+_KEYS = "b busiest  w wait  u in use  l leases  r refused  n name  / filter  ⏎ open  ? help  q quit"
+_PAGE_KEYS = "↑↓ scroll  q back  ? help"
+_HELP = """\
+Tenants that hold or wait for something, the busiest first; any other order shows all of
+those that were asked for.
+
+  ↑ ↓ PgUp PgDn Home End   move            (or k j, space, g G)
+  Enter                    open the tenant: limits, pool, leases, waiters, breaker
+  b  busiest: in use and waiting           w  longest wait now, then on average
+  u  connections in use                    l  leases so far
+  r  refusals so far                       n  name
+  /  filter by name: type, Enter keeps it, Esc drops it
+  q  back, or quit                         Ctrl-C quits from anywhere
+
+In a bar, █ is in use, ▒ is open without a lease or on its way, · is free.
+
+Any key goes back."""
+_BAR = 30
+_LINES_AROUND = 6
+"""Of the list: two of the header, one of the table's head, one each before and after, the keys."""
+
+
+def picture(view: View, news: News, target: str) -> RenderableType:
+    """The whole screen."""
+    if view.helps:
+        return Text(_HELP)
+    return _Screen(view, news, target)
+
+
+class _Screen:
+    """As much as the window has room for."""
+
+    def __init__(self, view: View, news: News, target: str) -> None:
+        self._view = view
+        self._news = news
+        self._target = target
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        width, height = console.size
+        view, state = self._view, self._news.state
+        if state is None:
+            yield Text(self._news.problem or f"asking {self._target} ...")
+            return
+        if view.tenant:
+            yield from self._page(console, options, height)
+            return
+        yield from _header(state, self._news, self._target)
+        room = max(1, height - _LINES_AROUND - len(state.databases))
+        yield _tenants(state, view, width, room)
+        yield Text("")
+        yield _foot(view, self._news, state)
+
+    def _page(self, console: Console, options: ConsoleOptions, height: int) -> RenderResult:
+        view, news = self._view, self._news
+        if news.question.tenant != view.tenant:
+            yield Text(f"{view.tenant} ...", style="bold")
+            return
+        body = page_of(view.tenant, news.page)
+        lines = console.render_lines(body, options.update(height=None), pad=False)
+        room = max(1, height - 2)
+        view.offset = min(view.offset, max(0, len(lines) - room))
+        for line in lines[view.offset : view.offset + room]:
+            yield from line
+            yield Segment.line()
+        hidden = len(lines) - room - view.offset
+        more = f"{plural(hidden, 'more line')} below  " if hidden > 0 else ""
+        yield _problem(news) or Text(more + _PAGE_KEYS, style="dim", no_wrap=True)
+
+
+# -- around the list ---------------------------------------------------------------------------
+
+
+def _header(state: WatchResponse, news: News, target: str) -> Iterable[RenderableType]:
+    yield Text.assemble(
+        (f"{state.status}: ", STYLES.get(state.status, "bold")),
+        (state.summary, "bold"),
+        no_wrap=True,
+        overflow="ellipsis",
+    )
+    waiting = sum(database.waiting for database in state.databases)
+    yield Text(
+        f"{number(news.leases_per_second)} leases/s, {number(news.refused_per_second)} refused/s, "
+        f"{plural(state.leases, 'lease')} held by workers, {plural(state.sessions, 'session')}, "
+        f"{waiting:,} waiting  (tenantpool {state.version}, {target})",
+        no_wrap=True,
+        overflow="ellipsis",
+    )
+    for database in state.databases:
+        yield _bar(database)
+
+
+def _bar(database: DatabaseState) -> Text:
+    """How full a database is."""
+    capacity = max(1, database.capacity)
+    in_use = round(_BAR * database.slots["in use"] / capacity)
+    used = max(in_use, round(_BAR * database.used / capacity))
+    text = Text(no_wrap=True, overflow="ellipsis")
+    text.append(f"{database.name}  ", "bold")
+    text.append("█" * in_use, STYLES.get(database.status, ""))
+    text.append("▒" * (used - in_use) + "·" * (_BAR - used))
+    text.append(
+        f"  {database.slots['in use']} in use, {database.used} open of {database.capacity}, "
+        f"{database.waiting} waiting"
+    )
+    if database.breaker != "closed":
+        text.append(f"  breaker {database.breaker}", STYLES["critical"])
+    return text
+
+
+def _foot(view: View, news: News, state: WatchResponse) -> Text:
+    if view.is_typing:
+        return Text.assemble(("filter: ", "bold"), view.contains, ("▏", "blink"))
+    if problem := _problem(news):
+        return problem
+    text = Text(no_wrap=True, overflow="ellipsis")
+    if view.contains:
+        text.append(f"filter: {view.contains}  ", "bold")
+    if state.tenants_found > len(state.tenants):
+        text.append(f"first {len(state.tenants):,} of {state.tenants_found:,} tenants  ")
+    text.append(_KEYS, "dim")
+    return text
+
+
+def _problem(news: News) -> Text | None:
+    if not news.problem:
+        return None
+    words = f"no news, trying again: {news.problem}"
+    return Text(words, style=STYLES["critical"], no_wrap=True, overflow="ellipsis")
+
+
+# -- the list ----------------------------------------------------------------------------------
+
+
+class _Column(NamedTuple):
+    head: str
+    width: int
+    cell: Callable[[Tenant], str]
+    order: Order | None = None
+    is_number: bool = True
+
+
+_COLUMNS = (
+    _Column("Tenant", 18, lambda t: t.name, Order.NAME, False),
+    _Column("In use", 9, lambda t: f"{t.in_use}/{t.cap}", Order.IN_USE),
+    _Column("Waiting", 8, lambda t: f"{t.waiting:,}", Order.LOAD),
+    _Column("Waits now", 10, lambda t: _wait(seconds(t.oldest_wait)), Order.WAIT),
+    _Column("State", 9, lambda t: _state(t), None, False),
+    _Column("Refused", 9, lambda t: f"{sum(t.refused.values()):,}", Order.REFUSED),
+    _Column("Leases", 11, lambda t: f"{t.leases:,}", Order.LEASES),
+    _Column("Mean wait", 10, lambda t: _wait(seconds(t.wait_mean))),
+    _Column("Tier", 12, lambda t: t.tier, None, False),
+    _Column("p99 wait", 10, lambda t: _wait(seconds(t.wait_p99))),
+    _Column("Database", 12, lambda t: t.database, None, False),
+    _Column("Pool", 24, lambda t: f"{t.pool} ({t.pool_size})", None, False),
+)
+"""By importance: a narrow window has fewer of them."""
+
+_GAP = 1
+
+
+def _tenants(state: WatchResponse, view: View, width: int, room: int) -> RenderableType:
+    """As many lines as there is *room* for, the cursor among them."""
+    if not state.tenants:
+        return Text(_nobody(view), style="dim")
+    columns = _that_fit(width)
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
+    table.add_column("", width=1)
+    for column in columns:
+        mark = "▼" if column.order is view.order else ""
+        table.add_column(
+            column.head + mark,
+            justify="right" if column.is_number else "left",
+            min_width=min(column.width, len(column.head) + 1),
+            max_width=None if column.head == "Tenant" else column.width + 2,
+            no_wrap=True,
+        )
+    cursor = view.cursor([tenant.name for tenant in state.tenants])
+    first = max(0, min(cursor - room // 2, len(state.tenants) - room))
+    for line, tenant in enumerate(state.tenants[first : first + room], first):
+        is_here = line == cursor
+        style = "reverse" if is_here else STYLES.get(tenant.status, "")
+        if tenant.status == "healthy" and not is_here:
+            style = ""
+        cells = [Text(column.cell(tenant)) for column in columns]
+        table.add_row(">" if is_here else "", *cells, style=style)
+    return table
+
+
+def _that_fit(width: int) -> Sequence[_Column]:
+    """The most important columns, as many as the *width* takes; always two."""
+    left, fitting = width - 2, list[_Column]()
+    for column in _COLUMNS:
+        left -= column.width + _GAP
+        if left < 0 and len(fitting) >= 2:
+            break
+        fitting.append(column)
+    return fitting
+
+
+def _nobody(view: View) -> str:
+    if view.contains:
+        return f"no tenant's name contains {view.contains!r} (Esc drops the filter)"
+    if view.order is Order.LOAD:
+        return "no tenant holds a connection or waits for one (n shows all that were asked for)"
+    return "no tenant has been asked for yet"
+
+
+def _wait(value: float) -> str:
+    return duration(value) if value else "-"
+
+
+def _state(tenant: Tenant) -> str:
+    """The worst that is to be said of it, in a word."""
+    if tenant.breaker != "closed":
+        return f"breaker {tenant.breaker}"
+    return "draining" if tenant.draining else tenant.status

@@ -1,0 +1,111 @@
+# Generated from ../_async/test_tracing.py by tools/generate_sync.py: do not edit.
+"""Each lease of a manager is a span."""
+
+from __future__ import annotations
+
+import pytest
+from opentelemetry.trace import StatusCode, get_current_span
+
+from tenantpool import Manager, tracing
+from tenantpool.errors import TenantLimit, UnknownTenant
+from tests.manager._sync.helpers import Background, raises, wait_until
+from tests.support.servers import on_latest
+from tests.support.spans import Spans, spans
+
+__all__ = ["spans"]
+
+pytestmark = on_latest
+
+
+class Oops(Exception):
+    """Raised in a block."""
+
+
+def test_a_lease_is_a_span_from_the_request_to_the_return(spans: Spans, manager: Manager):
+    with manager.connection("a"):
+        assert spans.ended == []
+    span = spans.one()
+    assert span.name == "tenantpool lease"
+    assert dict(span.attributes or {}) == {
+        "tenantpool.tenant": "a",
+        "tenantpool.tier": "basic",
+        "tenantpool.database": "main",
+        "db.client.connection.pool.name": manager.seat("a")[1].pool.name,
+        "db.system.name": "postgresql",
+    }
+    assert span.status.status_code is StatusCode.UNSET
+
+
+def test_the_wait_is_an_event(spans: Spans, manager: Manager):
+    first, second = manager.acquire("a"), manager.acquire("a")
+    third = Background(manager.acquire, "a")
+    wait_until(lambda: manager.stats().tenants["a"].waiting == 1)
+    manager.release(first)
+    manager.release(third.result())
+    manager.release(second)
+    events = [event for span in spans.ended for event in span.events]
+    waits = [float(str((event.attributes or {})["tenantpool.wait"])) for event in events]
+    assert len(waits) == 3
+    assert max(waits) == pytest.approx(manager.stats().tenants["a"].wait_longest, abs=1e-6)
+    assert {event.name for event in events} == {"lease granted"}
+
+
+def test_what_runs_inside_is_its_child_and_what_comes_after_is_not(spans: Spans, manager: Manager):
+    with spans.tracer.start_as_current_span("request") as request:
+        with manager.connection("a"):
+            spans.tracer.start_span("query").end()
+        assert get_current_span() is request
+    query, lease, outer = spans.ended
+    assert query.parent == lease.get_span_context()
+    assert lease.parent == outer.get_span_context()
+
+
+def test_a_lease_without_a_block_is_not_the_callers_span(spans: Spans, manager: Manager):
+    before = get_current_span()
+    conn = manager.acquire("a")
+    assert get_current_span() is before
+    assert spans.ended == []
+    manager.release(conn)
+    assert spans.one().status.status_code is StatusCode.UNSET
+
+
+def test_a_refusal_is_a_status_with_its_reason(spans: Spans, manager: Manager):
+    held = [manager.acquire("a"), manager.acquire("a")]
+    before = get_current_span()
+    with raises(TenantLimit):
+        manager.acquire("a", timeout=0)
+    assert get_current_span() is before
+    span = spans.one()
+    assert span.status.status_code is StatusCode.ERROR
+    assert (span.status.description or "").startswith("a: TENANT_LIMIT: ")
+    assert (span.attributes or {})["error.type"] == "TENANT_LIMIT"
+    for conn in held:
+        manager.release(conn)
+
+
+def test_a_block_that_fails_is_told_by_the_errors_name_only(spans: Spans, manager: Manager):
+    with raises(Oops), manager.connection("a"):
+        raise Oops("what a customer wrote")
+    span = spans.one()
+    assert span.status.description == "Oops"
+    assert "customer" not in span.to_json()
+
+
+def test_a_lease_that_is_taken_away_says_so(spans: Spans, manager: Manager):
+    conn = manager.acquire("a")
+    manager.revoke(manager.leases()[0])
+    with pytest.raises(Exception, match="a"):
+        conn.execute("select 1")
+    manager.release(conn)
+    granted, ended = spans.one().events
+    assert (granted.name, ended.name) == ("lease granted", "lease ended")
+    assert dict(ended.attributes or {}) == {"tenantpool.reason": "it was revoked"}
+
+
+def test_without_a_provider_nothing_is_traced(spans: Spans, manager: Manager):
+    tracing.use(None)
+    with manager.connection("a"):
+        pass
+    with pytest.raises(UnknownTenant):
+        manager.connection("nobody")
+    assert spans.ended == []
