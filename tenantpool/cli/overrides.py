@@ -65,19 +65,27 @@ def tier(
 
     It takes the place of an earlier one, survives a restart of the service, and is undone at its
     end, or by `tenantpool overrides drop`.
+
+    Exit code 0 if it is in force, 1 if it is refused or the service cannot be reached.
     """
     _set(admin, until, tenant=tenant, tier=tier, reason=reason)
 
 
 @administers
 def suspend(admin: Admin, tenant: TenantName, until: Until = "", reason: Reason = "") -> None:
-    """Refuse a tenant's requests, and want its leases back as its tier says."""
+    """Refuse a tenant's requests, and want its leases back as its tier says.
+
+    Exit code 0 if it is in force, 1 if it is refused or the service cannot be reached.
+    """
     _set(admin, until, tenant=tenant, suspended=True, reason=reason)
 
 
 @administers
 def unsuspend(admin: Admin, tenant: TenantName, until: Until = "", reason: Reason = "") -> None:
-    """End a suspension, also one that the configuration or the catalog says."""
+    """End a suspension, also one that the configuration or the catalog says.
+
+    Exit code 0 if it is in force, 1 if it is refused or the service cannot be reached.
+    """
     _set(admin, until, tenant=tenant, suspended=False, reason=reason)
 
 
@@ -109,7 +117,10 @@ def overrides(
         bool, typer.Option("--json", help="Print a JSON array, for scripts.")
     ] = False,
 ) -> None:
-    """Show the temporary changes that are in force, or drop one."""
+    """Show the temporary changes that are in force, or drop one.
+
+    Exit code 0, or 1 if the service cannot be reached.
+    """
     if context.invoked_subcommand is not None:
         return
     from tenantpool.v1.admin_service_pb2 import ListOverridesRequest
@@ -129,7 +140,10 @@ def drop(
     admin: Admin,
     override: Annotated[str, typer.Argument(help="Its id, as `tenantpool overrides` shows it.")],
 ) -> None:
-    """Undo an override before its end."""
+    """Undo an override before its end.
+
+    Exit code 0 if that is done, 1 if there is none (any more) or the service cannot be reached.
+    """
     from tenantpool.v1.admin_service_pb2 import RemoveOverrideRequest
 
     _say(admin.call("RemoveOverride", RemoveOverrideRequest(override_id=override)).changes)

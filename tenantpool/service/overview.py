@@ -119,7 +119,7 @@ class Overview:
 
     def tenant(self, name: str) -> pb.GetTenantResponse:
         """One tenant in full. Raises UnknownTenant."""
-        spec = self._manager.settings.tenant(name)
+        spec = self._manager.roster.tenant(name)
         response = pb.GetTenantResponse(
             tenant=tenant_view(spec, None),
             limits=_limits(spec.limits),
@@ -145,7 +145,7 @@ class Overview:
     def view(self, core: Database, tenant: Tenant) -> pb.Tenant:
         """A tenant that was asked for, as a message."""
         stats = tenant_stats(core, tenant)
-        view = tenant_view(self._manager.settings.tenant(tenant.name), stats)
+        view = tenant_view(self._manager.roster.tenant(tenant.name), stats)
         verdict = assess(ManagerStats({}, {tenant.name: stats})).tenants[tenant.name]
         view.status, view.advice = verdict.status, verdict.why
         if tenant.queue:
