@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
+from math import inf
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -74,8 +75,11 @@ class Result:
 
 
 def median_of_ratios(of: Sequence[float], to: Sequence[float]) -> float:
-    """The median of ratios of runs that were made side by side: drifts of the machine cancel."""
-    return median(mine / theirs for mine, theirs in zip(of, to, strict=True))
+    """The median of ratios of runs that were made side by side: drifts of the machine cancel.
+
+    Infinite where the others did nothing at all in a run, as may happen in very short ones.
+    """
+    return median(mine / theirs if theirs else inf for mine, theirs in zip(of, to, strict=True))
 
 
 def quantile(values: Sequence[float], q: float) -> float:

@@ -176,7 +176,7 @@ def _leak_words(tenant: Recent) -> str:
 def _of_unhappy(server: Server, tenant: Recent) -> Iterator[tuple[float, Advice]]:
     limits, needed = tenant.limits, tenant.needed
     commonest = max(tenant.refused, key=lambda reason: tenant.refused[reason], default=None)
-    if commonest is Reason.RATE_LIMIT and limits.rate is not None:
+    if commonest is Reason.RATE_LIMIT and limits.rate is not None and tenant.arrivals > limits.rate:
         yield _set(tenant, "rate", limits.rate, ceil(tenant.arrivals), _asked_words(tenant))
         return
     wanted = _wanted(tenant)
