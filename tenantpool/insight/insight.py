@@ -13,7 +13,7 @@ from tenantpool.insight.lookout import Lookout
 from tenantpool.insight.options import Options
 from tenantpool.insight.sampler import Sampler
 from tenantpool.insight.watch import Watch
-from tenantpool.manager.journal import report
+from tenantpool.journal import report
 
 
 class Insight:

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable, Coroutine
 
 from tenantpool.errors import BadRequest, NotAuthenticated, TenantpoolError
-from tenantpool.manager.journal import logger
+from tenantpool.journal import logger
 from tenantpool.status import to_status
 from tenantpool.v1.lease_pb2 import (
     DELIVERY_HAND_OFF,

@@ -27,9 +27,9 @@ from tenantpool.errors import (
     StaleToken,
     TenantpoolError,
 )
+from tenantpool.journal import logger
 from tenantpool.manager._async.manager import AsyncManager
 from tenantpool.manager._async.shell import AsyncShell
-from tenantpool.manager.journal import logger
 from tenantpool.status import to_lease_error
 from tenantpool.v1.lease_pb2 import (
     DELIVERY_DIRECT,

@@ -22,11 +22,11 @@ from tenantpool.config.roster import Roster
 from tenantpool.core.tenant import Tenant
 from tenantpool.errors import LeaseEnded, ManagerClosed
 from tenantpool.insight.insight import Insight
+from tenantpool.journal import logger
 from tenantpool.manager import forks
 from tenantpool.manager.capacity import check_mark, check_room
 from tenantpool.manager.foresight import Impact, impacts
 from tenantpool.manager.health import Health, assess
-from tenantpool.manager.journal import logger
 from tenantpool.manager.recent import Recorder
 from tenantpool.manager.result import Result
 from tenantpool.manager.stats import ManagerStats, snapshot

@@ -1,4 +1,4 @@
-"""Log records of the manager: an event in the fewest words, and its fields."""
+"""Log records: an event in the fewest words, and its fields."""
 
 from __future__ import annotations
 
