@@ -43,6 +43,7 @@ from tenantpool.v1.session_pb2 import DrainNotice, Recall, SessionResponse
 from tenantpool.v1.session_pb2 import LeaseEnded as LeaseEndedNotice
 
 from .admission import Admission, Again, Caller, check_session, identity_of
+from .findings import Findings
 from .identity import Identity
 from .loan import Loan, seconds
 from .replays import Replays
@@ -68,6 +69,7 @@ class Desk:
     def __init__(self, manager: AsyncManager, rules: Service) -> None:
         self.rules = rules
         self.admission = Admission(manager)
+        self.findings = Findings(manager)
         self._manager = manager
         self._tenures = Tenures(_limits(rules))
         tickets = Tickets()
