@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from google.protobuf.duration_pb2 import Duration
 
-from tenantpool.insight.finding import KINDS, Finding
+from tenantpool.insight.finding import Finding, Kind
+from tenantpool.v1.session_pb2 import (
+    FINDING_KIND_IDLE_IN_TRANSACTION,
+    FINDING_KIND_LONG_LEASE,
+    FINDING_KIND_PLAN,
+    FINDING_KIND_REPEATED_STATEMENT,
+    FINDING_KIND_SLOW_STATEMENT,
+    FindingKind,
+)
 from tenantpool.v1.session_pb2 import Finding as Report
-from tenantpool.v1.session_pb2 import FindingKind
 
 LONGEST = 400
 """Characters of each text."""
 
-_TO_KIND = dict(zip(KINDS, FindingKind.values()[1:], strict=True))
+_TO_KIND: Mapping[Kind, FindingKind] = {
+    "slow statement": FINDING_KIND_SLOW_STATEMENT,
+    "repeated statement": FINDING_KIND_REPEATED_STATEMENT,
+    "plan": FINDING_KIND_PLAN,
+    "long lease": FINDING_KIND_LONG_LEASE,
+    "idle in transaction": FINDING_KIND_IDLE_IN_TRANSACTION,
+}
 _FROM_KIND = {number: kind for kind, number in _TO_KIND.items()}
 _MOST = 2**32 - 1
+_LONG_AGO = 366 * 86400.0
+"""Seconds; nothing is said to have lasted longer."""
 
 
 def to_report(finding: Finding, now: float) -> Report:
@@ -65,12 +81,12 @@ def together(before: Finding | None, finding: Finding) -> Finding:
 
 
 def _duration(seconds: float) -> Duration:
-    nanos = round(max(0.0, seconds) * 1e9)
+    nanos = round(min(max(0.0, seconds), _LONG_AGO) * 1e9)
     return Duration(seconds=nanos // 1_000_000_000, nanos=nanos % 1_000_000_000)
 
 
 def _seconds(duration: Duration) -> float:
-    return max(0.0, duration.seconds + duration.nanos / 1e9)
+    return min(max(0.0, duration.seconds + duration.nanos / 1e9), _LONG_AGO)
 
 
 def _cut(text: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from time import monotonic, time
 
+from tenantpool.errors import UnknownTenant
 from tenantpool.insight.finding import Counts, Finding
 from tenantpool.insight.ledger import Ledger
 from tenantpool.insight.options import Options
@@ -24,7 +25,7 @@ class Findings(Ledger):
     """What workers report, together with what the manager finds by itself.
 
     It is read as an Insight is. ``dropped`` counts what was not kept: of tenants that the worker
-    may not lease, of a kind that is not known, or too much at a time.
+    may not lease or that are not known, of a kind that is not, or too much at a time.
     """
 
     def __init__(self, manager: AsyncManager) -> None:
@@ -54,13 +55,21 @@ class Findings(Ledger):
         """Keep what *worker* reports, as far as it may. Does not block."""
         now, wall = monotonic(), time()
         for report in reports:
-            is_due = worker.reports.take(now) == 0.0
-            may_say = is_due and worker.identity.may_lease(report.tenant)
-            finding = from_report(report, wall) if may_say else None
+            is_taken = worker.reports.take(now) == 0.0 and self._may_say(worker, report.tenant)
+            finding = from_report(report, wall) if is_taken else None
             if finding is not None:
                 self.note(replace(finding, worker=worker.name))
             else:
                 self.dropped += 1
+
+    def _may_say(self, worker: Worker, tenant: str) -> bool:
+        if not worker.identity.may_lease(tenant):
+            return False
+        try:
+            self._manager.roster.tenant(tenant)
+        except UnknownTenant:
+            return False
+        return True
 
 
 def largest(max_request_size: int) -> int:
