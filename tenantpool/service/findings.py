@@ -63,7 +63,7 @@ class Findings(Ledger):
                 self.dropped += 1
 
     def _may_say(self, worker: Worker, tenant: str) -> bool:
-        if not worker.identity.may_lease(tenant):
+        if worker.barred or not worker.identity.may_lease(tenant):
             return False
         try:
             self._manager.roster.tenant(tenant)

@@ -9,8 +9,8 @@ import pytest
 from tenantpool.insight import Finding
 from tenantpool.insight.finding import KINDS, Kind
 from tenantpool.insight.wire import LONGEST, from_report, to_report, together
+from tenantpool.v1.session_pb2 import FINDING_KIND_PLAN, FindingKind
 from tenantpool.v1.session_pb2 import Finding as Report
-from tenantpool.v1.session_pb2 import FindingKind
 
 FOUND = Finding(
     *("repeated statement", "acme", "101 times in one lease", "a JOIN", "select ?", "a.py:1 in f"),
@@ -41,7 +41,9 @@ def test_the_age_counts_and_not_the_clock_of_the_worker():
 def test_long_texts_are_cut_on_both_sides():
     long = "x" * 10_000
     sent = to_report(replace(FOUND, what=long, fix=long, statement=long, place=long), 1000.0)
-    received = from_report(Report(kind=1, what=long, fix=long, statement=long, place=long), 0.0)
+    received = from_report(
+        Report(kind=FINDING_KIND_PLAN, what=long, fix=long, statement=long, place=long), 0.0
+    )
     assert received is not None
     for one in (sent, received):
         for text in (one.what, one.fix, one.statement, one.place):
@@ -54,13 +56,13 @@ def test_a_kind_that_is_not_known_is_no_finding():
 
 
 def test_texts_cannot_break_a_line():
-    heard = from_report(Report(kind=1, what="a\nb\x1b[2J", place="c\rd"), 0.0)
+    heard = from_report(Report(kind=FINDING_KIND_PLAN, what="a\nb\x1b[2J", place="c\rd"), 0.0)
     assert heard is not None
     assert (heard.what, heard.place) == ("a b [2J", "c d")
 
 
 def test_nonsense_of_times_is_bounded():
-    report = Report(kind=1)
+    report = Report(kind=FINDING_KIND_PLAN)
     report.age.seconds = 2**62
     report.duration.seconds = -5
     heard = from_report(report, 2e9)

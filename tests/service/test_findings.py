@@ -50,6 +50,13 @@ async def test_what_the_identity_may_not_lease_is_dropped_and_counted(desk: Desk
     assert desk.findings.dropped == 3
 
 
+async def test_a_worker_that_is_barred_has_nothing_to_say(desk: Desk):
+    worker = begin(desk)
+    worker.barred = "its token was revoked"
+    desk.findings.hear(worker, [report()])
+    assert (desk.findings.findings(), desk.findings.dropped) == ([], 1)
+
+
 async def test_a_kind_of_a_later_version_is_dropped(desk: Desk):
     desk.findings.hear(begin(desk), [Report(kind=77, tenant="a")])  # type: ignore[arg-type]
     assert desk.findings.dropped == 1
