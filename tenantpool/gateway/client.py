@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 
 from tenantpool.errors import TenantpoolError
-from tenantpool.manager.journal import logger
+from tenantpool.journal import logger
 
 from .exchange import Exchange, Line
 from .protocol import CancelRequest, Report

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 Kind = Literal["slow statement", "repeated statement", "plan", "long lease", "idle in transaction"]
@@ -22,6 +22,7 @@ class Finding:
     *statement* is a shape (``?`` for each value), cut; *place* is ``file:line in function`` of the
     code that ran it, or that took the lease; *count* statements took *seconds* together. The same
     may be found many *times*: the figures are the latest ones. *last*: when, as time.time() does.
+    *worker* names the one that found it, if it was reported to the service.
     """
 
     kind: Kind
@@ -34,6 +35,7 @@ class Finding:
     count: int = 1
     times: int = 1
     last: float = 0.0
+    worker: str = ""
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -58,16 +60,21 @@ class Counts:
     long_leases: int = 0
     idle_in_transaction: int = 0
 
-    def add(self, kind: Kind) -> None:
-        """One more of *kind*."""
+    def add(self, kind: Kind, times: int = 1) -> None:
+        """So many more of *kind*."""
         match kind:
             case "slow statement":
-                self.slow += 1
+                self.slow += times
             case "repeated statement":
-                self.repeated += 1
+                self.repeated += times
             case "plan":
-                self.plans += 1
+                self.plans += times
             case "long lease":
-                self.long_leases += 1
+                self.long_leases += times
             case "idle in transaction":
-                self.idle_in_transaction += 1
+                self.idle_in_transaction += times
+
+    def __add__(self, other: Counts) -> Counts:
+        """Both together."""
+        names = [field.name for field in fields(self)]
+        return Counts(*(getattr(self, name) + getattr(other, name) for name in names))

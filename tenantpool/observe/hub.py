@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from contextlib import suppress
 from time import monotonic
 
-from tenantpool.manager.journal import logger
+from tenantpool.journal import logger
 
 from .pulse import Pulse
 from .reading import Reading, read

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from tenantpool.errors import TenantpoolError
-from tenantpool.manager.journal import logger
+from tenantpool.journal import logger
 
 from . import render
 from .access import Access, Visitor

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from tenantpool.errors import BadRequest, LeaseEnded
-from tenantpool.manager.journal import report
+from tenantpool.journal import report
 
 from .access import Visitor
 from .source import Source

@@ -14,7 +14,7 @@ import grpc
 from google.rpc.status_pb2 import Status
 
 from tenantpool.errors import Draining, IdentityLimit, NotAllowed, TenantpoolError
-from tenantpool.manager.journal import logger
+from tenantpool.journal import logger
 from tenantpool.status import retry_delay, to_status
 
 from .identity import Guard, Identity

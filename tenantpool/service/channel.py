@@ -18,7 +18,7 @@ from pathlib import Path
 from google.protobuf.message import DecodeError
 
 from tenantpool.errors import ConfigError, TenantpoolError
-from tenantpool.manager.journal import logger
+from tenantpool.journal import logger
 from tenantpool.status import to_status
 from tenantpool.v1.session_pb2 import SessionRequest, SessionResponse
 

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable, Coroutine
 
 from tenantpool.errors import BadRequest, NotAuthenticated, TenantpoolError
-from tenantpool.manager.journal import logger
+from tenantpool.journal import logger
 from tenantpool.status import to_status
 from tenantpool.v1.lease_pb2 import (
     DELIVERY_HAND_OFF,
@@ -26,6 +26,7 @@ from tenantpool.v1.session_pb2 import (
 )
 
 from .desk import Desk
+from .findings import largest
 from .identity import Identity
 from .loan import Loan, seconds
 from .worker import Worker
@@ -129,6 +130,7 @@ class Conversation:
             heartbeat=seconds(worker.ttl / 3),
             gateways=self._desk.switchboard.gateways,
             session_pass=self._desk.sessions.session_pass(worker),
+            max_findings_size=largest(self._desk.rules.max_request_size),
         )
         self._answer(SessionResponse(sequence=sequence, welcome=welcome))
 
@@ -141,6 +143,8 @@ class Conversation:
                 self._desk.release(worker.identity, release.lease, broken=release.broken)
             case "heartbeat":
                 self._desk.sessions.beat(worker)
+                if request.heartbeat.findings:
+                    self._desk.findings.hear(worker, request.heartbeat.findings)
                 beat = Beat(ttl=seconds(worker.ttl))
                 self._answer(SessionResponse(sequence=request.sequence, beat=beat))
             case "hand_over":

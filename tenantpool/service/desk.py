@@ -26,8 +26,8 @@ from tenantpool.errors import (
     StaleToken,
     TenantpoolError,
 )
+from tenantpool.journal import logger
 from tenantpool.manager._async.manager import AsyncManager
-from tenantpool.manager.journal import logger
 from tenantpool.status import to_lease_error
 from tenantpool.v1.lease_pb2 import (
     DELIVERY_DIRECT,
@@ -40,6 +40,7 @@ from tenantpool.v1.lease_pb2 import (
 from tenantpool.v1.session_pb2 import DrainNotice, SessionResponse
 
 from .admission import Admission, Again, Caller, check_session, identity_of
+from .findings import Findings
 from .identity import Identity
 from .loan import Loan, seconds
 from .parking import Parking
@@ -64,6 +65,7 @@ class Desk:
     def __init__(self, manager: AsyncManager, rules: Service) -> None:
         self.rules = rules
         self.admission = Admission(manager)
+        self.findings = Findings(manager)
         self._manager = manager
         self._tenures = Tenures(_limits(rules))
         tickets = Tickets()

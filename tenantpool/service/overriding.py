@@ -15,7 +15,7 @@ from tenantpool.config.overrides import Override, Overrides
 from tenantpool.config.roster import Roster
 from tenantpool.config.settings import Settings
 from tenantpool.errors import BadRequest, ConfigError, UnknownTenant
-from tenantpool.manager.journal import logger, report
+from tenantpool.journal import logger, report
 
 from .identity import Identity
 from .override_store import OverrideStore

@@ -30,8 +30,8 @@ from tenantpool.config.overrides import Overrides
 from tenantpool.config.plan import Plan
 from tenantpool.config.roster import Roster
 from tenantpool.errors import ConfigConflict, ConfigError, ConfigErrors
+from tenantpool.journal import logger, report
 from tenantpool.manager.foresight import Impact
-from tenantpool.manager.journal import logger, report
 
 from .identity import Identity
 from .source import Source, mistakes_of

@@ -19,6 +19,7 @@ from tenantpool.v1.lease_pb2 import GatewayAddress
 from .channel import NAME as CHANNEL_SOCKET
 from .channel import ChannelServer
 from .desk import Desk
+from .findings import Findings
 from .folder import Folder, default_folder
 from .identity import Guard, Identity
 from .lockout import lockouts
@@ -135,6 +136,11 @@ class Server:
     def settings(self) -> Settings:
         """What is in force."""
         return self.manager.settings
+
+    @property
+    def findings(self) -> Findings:
+        """What query insight has found, in the workers and here."""
+        return self.desk.findings
 
     async def reload(self, source: str) -> None:
         """Read the configuration again, because *source* says so. What is wrong is in the log."""

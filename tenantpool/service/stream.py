@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from tenantpool.errors import BadRequest, TenantpoolError
-from tenantpool.manager.journal import logger
+from tenantpool.journal import logger
 from tenantpool.v1.session_pb2 import SessionRequest, SessionResponse
 
 from .conversation import Conversation

@@ -12,7 +12,7 @@ import grpc
 
 from tenantpool.config.service import Tls
 from tenantpool.errors import ConfigError
-from tenantpool.manager.journal import logger
+from tenantpool.journal import logger
 
 _Stamp = tuple[tuple[int, int, int], ...]
 """What changes when a file is written, or another one takes its place."""

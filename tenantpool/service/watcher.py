@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 from tenantpool.concurrency import AsyncAlarm, AsyncCompanion
-from tenantpool.manager.journal import logger
+from tenantpool.journal import logger
 
 Stamp = tuple[str, int, int, int, int]
 """A file and what changes when it is written, or another one takes its place."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
+from tenantpool.core.bucket import TokenBucket
 from tenantpool.core.pool import Pool
 from tenantpool.core.tenure import Attendance
 from tenantpool.errors import TenantpoolError
@@ -12,6 +13,10 @@ from tenantpool.v1.lease_pb2 import Delivery, HandOffWay
 from tenantpool.v1.session_pb2 import SessionResponse
 
 from .identity import Identity
+
+_REPORTS_PER_SECOND = 16.0
+_MOST_REPORTS = 64
+"""Findings at once."""
 
 
 class Husk(NamedTuple):
@@ -54,6 +59,7 @@ class Worker:
         "name",
         "notify",
         "quiet_until",
+        "reports",
         "session_id",
         "ttl",
     )
@@ -81,6 +87,7 @@ class Worker:
         self.husks: dict[int, Husk] = {}
         self.leases = 0
         self.quiet_until = 0.0
+        self.reports = TokenBucket(_REPORTS_PER_SECOND, _MOST_REPORTS, now)
 
     def __repr__(self) -> str:
         barred = ", barred" if self.barred else ""

@@ -27,13 +27,15 @@ from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 from tenantpool.v1 import lease_pb2 as tenantpool_dot_v1_dot_lease__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1btenantpool/v1/session.proto\x12\rtenantpool.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x17google/rpc/status.proto\x1a\x19tenantpool/v1/lease.proto\"\xca\x03\n\x0eSessionRequest\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12%\n\x05hello\x18\x02 \x01(\x0b\x32\x14.tenantpool.v1.HelloH\x00\x12#\n\x04join\x18\x03 \x01(\x0b\x32\x13.tenantpool.v1.JoinH\x00\x12\x35\n\x07\x61\x63quire\x18\x04 \x01(\x0b\x32\".tenantpool.v1.AcquireLeaseRequestH\x00\x12\'\n\x06\x63\x61ncel\x18\x05 \x01(\x0b\x32\x15.tenantpool.v1.CancelH\x00\x12\x35\n\x07release\x18\x06 \x01(\x0b\x32\".tenantpool.v1.ReleaseLeaseRequestH\x00\x12\x33\n\thand_over\x18\x07 \x01(\x0b\x32\x1e.tenantpool.v1.HandOverRequestH\x00\x12)\n\x07\x64iscard\x18\x08 \x01(\x0b\x32\x16.tenantpool.v1.DiscardH\x00\x12-\n\theartbeat\x18\t \x01(\x0b\x32\x18.tenantpool.v1.HeartbeatH\x00\x12)\n\x07goodbye\x18\n \x01(\x0b\x32\x16.tenantpool.v1.GoodbyeH\x00\x42\t\n\x07request\"\xbe\x03\n\x0fSessionResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12)\n\x07welcome\x18\x02 \x01(\x0b\x32\x16.tenantpool.v1.WelcomeH\x00\x12\x37\n\x08\x61\x63quired\x18\x03 \x01(\x0b\x32#.tenantpool.v1.AcquireLeaseResponseH\x00\x12%\n\x07refused\x18\x04 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x12.\n\x0bhanded_over\x18\x05 \x01(\x0b\x32\x17.tenantpool.v1.HandOverH\x00\x12#\n\x04\x62\x65\x61t\x18\x06 \x01(\x0b\x32\x13.tenantpool.v1.BeatH\x00\x12+\n\x08\x66\x61rewell\x18\x07 \x01(\x0b\x32\x17.tenantpool.v1.FarewellH\x00\x12\'\n\x06recall\x18\x08 \x01(\x0b\x32\x15.tenantpool.v1.RecallH\x00\x12+\n\x05\x64rain\x18\t \x01(\x0b\x32\x1a.tenantpool.v1.DrainNoticeH\x00\x12*\n\x05\x65nded\x18\n \x01(\x0b\x32\x19.tenantpool.v1.LeaseEndedH\x00\x42\n\n\x08response\"S\n\x05Hello\x12\x0e\n\x06worker\x18\x01 \x01(\t\x12+\n\ndeliveries\x18\x02 \x03(\x0e\x32\x17.tenantpool.v1.Delivery\x12\r\n\x05token\x18\x03 \x01(\t\"\x1c\n\x04Join\x12\x14\n\x0csession_pass\x18\x01 \x01(\t\"\xba\x01\n\x07Welcome\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12&\n\x03ttl\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\theartbeat\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x14\n\x0csession_pass\x18\x04 \x01(\t\x12/\n\x08gateways\x18\x05 \x03(\x0b\x32\x1d.tenantpool.v1.GatewayAddress\"\x1a\n\x06\x43\x61ncel\x12\x10\n\x08sequence\x18\x01 \x01(\x04\"#\n\x0fHandOverRequest\x12\x10\n\x08lease_id\x18\x01 \x01(\t\"\x18\n\x08HandOver\x12\x0c\n\x04husk\x18\x01 \x01(\x04\"\x18\n\x07\x44iscard\x12\r\n\x05husks\x18\x01 \x03(\x04\"\x0b\n\tHeartbeat\".\n\x04\x42\x65\x61t\x12&\n\x03ttl\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\"\t\n\x07Goodbye\"\n\n\x08\x46\x61rewell\"T\n\x06Recall\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x10\n\x08\x64\x61tabase\x18\x02 \x01(\t\x12(\n\x05quiet\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"`\n\x0b\x44rainNotice\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12/\n\x0c\x64rain_within\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06reason\x18\x03 \x01(\t\".\n\nLeaseEnded\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1btenantpool/v1/session.proto\x12\rtenantpool.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x17google/rpc/status.proto\x1a\x19tenantpool/v1/lease.proto\"\xca\x03\n\x0eSessionRequest\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12%\n\x05hello\x18\x02 \x01(\x0b\x32\x14.tenantpool.v1.HelloH\x00\x12#\n\x04join\x18\x03 \x01(\x0b\x32\x13.tenantpool.v1.JoinH\x00\x12\x35\n\x07\x61\x63quire\x18\x04 \x01(\x0b\x32\".tenantpool.v1.AcquireLeaseRequestH\x00\x12\'\n\x06\x63\x61ncel\x18\x05 \x01(\x0b\x32\x15.tenantpool.v1.CancelH\x00\x12\x35\n\x07release\x18\x06 \x01(\x0b\x32\".tenantpool.v1.ReleaseLeaseRequestH\x00\x12\x33\n\thand_over\x18\x07 \x01(\x0b\x32\x1e.tenantpool.v1.HandOverRequestH\x00\x12)\n\x07\x64iscard\x18\x08 \x01(\x0b\x32\x16.tenantpool.v1.DiscardH\x00\x12-\n\theartbeat\x18\t \x01(\x0b\x32\x18.tenantpool.v1.HeartbeatH\x00\x12)\n\x07goodbye\x18\n \x01(\x0b\x32\x16.tenantpool.v1.GoodbyeH\x00\x42\t\n\x07request\"\xbe\x03\n\x0fSessionResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12)\n\x07welcome\x18\x02 \x01(\x0b\x32\x16.tenantpool.v1.WelcomeH\x00\x12\x37\n\x08\x61\x63quired\x18\x03 \x01(\x0b\x32#.tenantpool.v1.AcquireLeaseResponseH\x00\x12%\n\x07refused\x18\x04 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x12.\n\x0bhanded_over\x18\x05 \x01(\x0b\x32\x17.tenantpool.v1.HandOverH\x00\x12#\n\x04\x62\x65\x61t\x18\x06 \x01(\x0b\x32\x13.tenantpool.v1.BeatH\x00\x12+\n\x08\x66\x61rewell\x18\x07 \x01(\x0b\x32\x17.tenantpool.v1.FarewellH\x00\x12\'\n\x06recall\x18\x08 \x01(\x0b\x32\x15.tenantpool.v1.RecallH\x00\x12+\n\x05\x64rain\x18\t \x01(\x0b\x32\x1a.tenantpool.v1.DrainNoticeH\x00\x12*\n\x05\x65nded\x18\n \x01(\x0b\x32\x19.tenantpool.v1.LeaseEndedH\x00\x42\n\n\x08response\"S\n\x05Hello\x12\x0e\n\x06worker\x18\x01 \x01(\t\x12+\n\ndeliveries\x18\x02 \x03(\x0e\x32\x17.tenantpool.v1.Delivery\x12\r\n\x05token\x18\x03 \x01(\t\"\x1c\n\x04Join\x12\x14\n\x0csession_pass\x18\x01 \x01(\t\"\xd5\x01\n\x07Welcome\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12&\n\x03ttl\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\theartbeat\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x14\n\x0csession_pass\x18\x04 \x01(\t\x12/\n\x08gateways\x18\x05 \x03(\x0b\x32\x1d.tenantpool.v1.GatewayAddress\x12\x19\n\x11max_findings_size\x18\x06 \x01(\r\"\x1a\n\x06\x43\x61ncel\x12\x10\n\x08sequence\x18\x01 \x01(\x04\"#\n\x0fHandOverRequest\x12\x10\n\x08lease_id\x18\x01 \x01(\t\"\x18\n\x08HandOver\x12\x0c\n\x04husk\x18\x01 \x01(\x04\"\x18\n\x07\x44iscard\x12\r\n\x05husks\x18\x01 \x03(\x04\"5\n\tHeartbeat\x12(\n\x08\x66indings\x18\x01 \x03(\x0b\x32\x16.tenantpool.v1.Finding\"\xf3\x01\n\x07\x46inding\x12(\n\x04kind\x18\x01 \x01(\x0e\x32\x1a.tenantpool.v1.FindingKind\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x0c\n\x04what\x18\x03 \x01(\t\x12\x0b\n\x03\x66ix\x18\x04 \x01(\t\x12\x11\n\tstatement\x18\x05 \x01(\t\x12\r\n\x05place\x18\x06 \x01(\t\x12+\n\x08\x64uration\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\r\n\x05\x63ount\x18\x08 \x01(\r\x12\r\n\x05times\x18\t \x01(\r\x12&\n\x03\x61ge\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\".\n\x04\x42\x65\x61t\x12&\n\x03ttl\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\"\t\n\x07Goodbye\"\n\n\x08\x46\x61rewell\"T\n\x06Recall\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x10\n\x08\x64\x61tabase\x18\x02 \x01(\t\x12(\n\x05quiet\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"`\n\x0b\x44rainNotice\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12/\n\x0c\x64rain_within\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06reason\x18\x03 \x01(\t\".\n\nLeaseEnded\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t*\xcb\x01\n\x0b\x46indingKind\x12\x1c\n\x18\x46INDING_KIND_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x46INDING_KIND_SLOW_STATEMENT\x10\x01\x12#\n\x1f\x46INDING_KIND_REPEATED_STATEMENT\x10\x02\x12\x15\n\x11\x46INDING_KIND_PLAN\x10\x03\x12\x1b\n\x17\x46INDING_KIND_LONG_LEASE\x10\x04\x12$\n FINDING_KIND_IDLE_IN_TRANSACTION\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tenantpool.v1.session_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_FINDINGKIND']._serialized_start=2093
+  _globals['_FINDINGKIND']._serialized_end=2296
   _globals['_SESSIONREQUEST']._serialized_start=131
   _globals['_SESSIONREQUEST']._serialized_end=589
   _globals['_SESSIONRESPONSE']._serialized_start=592
@@ -43,27 +45,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_JOIN']._serialized_start=1125
   _globals['_JOIN']._serialized_end=1153
   _globals['_WELCOME']._serialized_start=1156
-  _globals['_WELCOME']._serialized_end=1342
-  _globals['_CANCEL']._serialized_start=1344
-  _globals['_CANCEL']._serialized_end=1370
-  _globals['_HANDOVERREQUEST']._serialized_start=1372
-  _globals['_HANDOVERREQUEST']._serialized_end=1407
-  _globals['_HANDOVER']._serialized_start=1409
-  _globals['_HANDOVER']._serialized_end=1433
-  _globals['_DISCARD']._serialized_start=1435
-  _globals['_DISCARD']._serialized_end=1459
-  _globals['_HEARTBEAT']._serialized_start=1461
-  _globals['_HEARTBEAT']._serialized_end=1472
-  _globals['_BEAT']._serialized_start=1474
-  _globals['_BEAT']._serialized_end=1520
-  _globals['_GOODBYE']._serialized_start=1522
-  _globals['_GOODBYE']._serialized_end=1531
-  _globals['_FAREWELL']._serialized_start=1533
-  _globals['_FAREWELL']._serialized_end=1543
-  _globals['_RECALL']._serialized_start=1545
-  _globals['_RECALL']._serialized_end=1629
-  _globals['_DRAINNOTICE']._serialized_start=1631
-  _globals['_DRAINNOTICE']._serialized_end=1727
-  _globals['_LEASEENDED']._serialized_start=1729
-  _globals['_LEASEENDED']._serialized_end=1775
+  _globals['_WELCOME']._serialized_end=1369
+  _globals['_CANCEL']._serialized_start=1371
+  _globals['_CANCEL']._serialized_end=1397
+  _globals['_HANDOVERREQUEST']._serialized_start=1399
+  _globals['_HANDOVERREQUEST']._serialized_end=1434
+  _globals['_HANDOVER']._serialized_start=1436
+  _globals['_HANDOVER']._serialized_end=1460
+  _globals['_DISCARD']._serialized_start=1462
+  _globals['_DISCARD']._serialized_end=1486
+  _globals['_HEARTBEAT']._serialized_start=1488
+  _globals['_HEARTBEAT']._serialized_end=1541
+  _globals['_FINDING']._serialized_start=1544
+  _globals['_FINDING']._serialized_end=1787
+  _globals['_BEAT']._serialized_start=1789
+  _globals['_BEAT']._serialized_end=1835
+  _globals['_GOODBYE']._serialized_start=1837
+  _globals['_GOODBYE']._serialized_end=1846
+  _globals['_FAREWELL']._serialized_start=1848
+  _globals['_FAREWELL']._serialized_end=1858
+  _globals['_RECALL']._serialized_start=1860
+  _globals['_RECALL']._serialized_end=1944
+  _globals['_DRAINNOTICE']._serialized_start=1946
+  _globals['_DRAINNOTICE']._serialized_end=2042
+  _globals['_LEASEENDED']._serialized_start=2044
+  _globals['_LEASEENDED']._serialized_end=2090
 # @@protoc_insertion_point(module_scope)

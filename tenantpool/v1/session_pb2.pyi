@@ -4,12 +4,28 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.rpc import status_pb2 as _status_pb2
 from tenantpool.v1 import lease_pb2 as _lease_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class FindingKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    FINDING_KIND_UNSPECIFIED: _ClassVar[FindingKind]
+    FINDING_KIND_SLOW_STATEMENT: _ClassVar[FindingKind]
+    FINDING_KIND_REPEATED_STATEMENT: _ClassVar[FindingKind]
+    FINDING_KIND_PLAN: _ClassVar[FindingKind]
+    FINDING_KIND_LONG_LEASE: _ClassVar[FindingKind]
+    FINDING_KIND_IDLE_IN_TRANSACTION: _ClassVar[FindingKind]
+FINDING_KIND_UNSPECIFIED: FindingKind
+FINDING_KIND_SLOW_STATEMENT: FindingKind
+FINDING_KIND_REPEATED_STATEMENT: FindingKind
+FINDING_KIND_PLAN: FindingKind
+FINDING_KIND_LONG_LEASE: FindingKind
+FINDING_KIND_IDLE_IN_TRANSACTION: FindingKind
 
 class SessionRequest(_message.Message):
     __slots__ = ("sequence", "hello", "join", "acquire", "cancel", "release", "hand_over", "discard", "heartbeat", "goodbye")
@@ -76,18 +92,20 @@ class Join(_message.Message):
     def __init__(self, session_pass: _Optional[str] = ...) -> None: ...
 
 class Welcome(_message.Message):
-    __slots__ = ("session_id", "ttl", "heartbeat", "session_pass", "gateways")
+    __slots__ = ("session_id", "ttl", "heartbeat", "session_pass", "gateways", "max_findings_size")
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     TTL_FIELD_NUMBER: _ClassVar[int]
     HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
     SESSION_PASS_FIELD_NUMBER: _ClassVar[int]
     GATEWAYS_FIELD_NUMBER: _ClassVar[int]
+    MAX_FINDINGS_SIZE_FIELD_NUMBER: _ClassVar[int]
     session_id: str
     ttl: _duration_pb2.Duration
     heartbeat: _duration_pb2.Duration
     session_pass: str
     gateways: _containers.RepeatedCompositeFieldContainer[_lease_pb2.GatewayAddress]
-    def __init__(self, session_id: _Optional[str] = ..., ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., heartbeat: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., session_pass: _Optional[str] = ..., gateways: _Optional[_Iterable[_Union[_lease_pb2.GatewayAddress, _Mapping]]] = ...) -> None: ...
+    max_findings_size: int
+    def __init__(self, session_id: _Optional[str] = ..., ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., heartbeat: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., session_pass: _Optional[str] = ..., gateways: _Optional[_Iterable[_Union[_lease_pb2.GatewayAddress, _Mapping]]] = ..., max_findings_size: _Optional[int] = ...) -> None: ...
 
 class Cancel(_message.Message):
     __slots__ = ("sequence",)
@@ -114,8 +132,34 @@ class Discard(_message.Message):
     def __init__(self, husks: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Heartbeat(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("findings",)
+    FINDINGS_FIELD_NUMBER: _ClassVar[int]
+    findings: _containers.RepeatedCompositeFieldContainer[Finding]
+    def __init__(self, findings: _Optional[_Iterable[_Union[Finding, _Mapping]]] = ...) -> None: ...
+
+class Finding(_message.Message):
+    __slots__ = ("kind", "tenant", "what", "fix", "statement", "place", "duration", "count", "times", "age")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    WHAT_FIELD_NUMBER: _ClassVar[int]
+    FIX_FIELD_NUMBER: _ClassVar[int]
+    STATEMENT_FIELD_NUMBER: _ClassVar[int]
+    PLACE_FIELD_NUMBER: _ClassVar[int]
+    DURATION_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    TIMES_FIELD_NUMBER: _ClassVar[int]
+    AGE_FIELD_NUMBER: _ClassVar[int]
+    kind: FindingKind
+    tenant: str
+    what: str
+    fix: str
+    statement: str
+    place: str
+    duration: _duration_pb2.Duration
+    count: int
+    times: int
+    age: _duration_pb2.Duration
+    def __init__(self, kind: _Optional[_Union[FindingKind, str]] = ..., tenant: _Optional[str] = ..., what: _Optional[str] = ..., fix: _Optional[str] = ..., statement: _Optional[str] = ..., place: _Optional[str] = ..., duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., count: _Optional[int] = ..., times: _Optional[int] = ..., age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class Beat(_message.Message):
     __slots__ = ("ttl",)

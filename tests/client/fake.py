@@ -57,7 +57,7 @@ class FakeService:
 
     What workers say is kept in ``said``. ``refusals`` are given to the next acquires, in order,
     and ``greeting`` to those who begin. While ``mute``, nothing is answered; while ``is_mad``,
-    nonsense is.
+    nonsense is. As older services do, it wants no findings, unless ``max_findings_size`` says so.
     """
 
     def __init__(self, folder: Path, conninfo: str, *, ttl: float = 30.0) -> None:
@@ -67,6 +67,7 @@ class FakeService:
         self.said: list[SessionRequest] = []
         self.refusals: list[Status] = []
         self.mute = False
+        self.max_findings_size = 0
         self.greeting: Status | None = None
         self.is_mad = False
         self.loans: dict[str, Loan] = {}
@@ -216,6 +217,7 @@ class FakeService:
             ttl=_seconds(self.ttl),
             heartbeat=_seconds(self.ttl / 3),
             session_pass="pass",
+            max_findings_size=self.max_findings_size,
         )
 
     def _acquire(self, wanted: AcquireLeaseRequest, response: SessionResponse) -> list[int]:

@@ -8,12 +8,14 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from tenantpool.config import Settings
 from tenantpool.embedded import EmbeddedPostgres
+from tenantpool.insight import Finding
 from tenantpool.service.server import Server
 
 
@@ -91,6 +93,10 @@ class RealService:
         """How many are in use."""
         return int(self._ask(["leases"]))
 
+    def findings(self) -> list[Finding]:
+        """What query insight has found."""
+        return [Finding(**finding) for finding in json.loads(self._ask(["findings"]))]
+
     def _ask(self, command: list[Any]) -> str:
         assert self.running.stdin is not None
         self.running.stdin.write(json.dumps(command) + "\n")
@@ -115,6 +121,8 @@ async def main(settings: str) -> None:
                 print(server.desk.revoke(prefix, drain_within, reason), flush=True)
             case ["leases"]:
                 print(len(server.desk.loans), flush=True)
+            case ["findings"]:
+                print(json.dumps([asdict(f) for f in server.findings.findings()]), flush=True)
     await server.stop(0.2)
 
 

@@ -17,10 +17,12 @@ from tenantpool.client.frames import Answer
 from tenantpool.client.gateway import way_in
 from tenantpool.client.grant import Grant
 from tenantpool.client.notices import Drain, OnDrain, tell
+from tenantpool.client.reports import Reports
 from tenantpool.client.shelf import Shelf
 from tenantpool.client.target import Target
 from tenantpool.concurrency import AsyncAlarm, AsyncCompanion, AsyncLock
 from tenantpool.errors import ServiceUnavailable, TenantpoolError
+from tenantpool.insight.finding import Finding
 from tenantpool.status import from_status
 from tenantpool.v1.lease_pb2 import GatewayAddress
 from tenantpool.v1.session_pb2 import (
@@ -56,6 +58,7 @@ class AsyncSession:
         counters: Counters,
         on_drain: OnDrain | None,
         look: Callable[[Iterable[Grant]], None] | None = None,
+        reports: Reports | None = None,
     ) -> None:
         self.session_id = ""
         self.session_pass = ""
@@ -66,6 +69,8 @@ class AsyncSession:
         self._target = target
         self._on_drain = on_drain
         self._look = look
+        self._reports = reports
+        self._findings_size = 0
         self._control: AsyncChannel | AsyncStream | None = None
         self._lane: AsyncChannel | AsyncStream | None = None
         self._beat_every = inf
@@ -108,6 +113,7 @@ class AsyncSession:
         self.session_id, self.session_pass = welcome.session_id, welcome.session_pass
         self._beat_every = seconds(welcome.heartbeat) or seconds(welcome.ttl) / 3
         self._beat_at = monotonic() + self._beat_every
+        self._findings_size = welcome.max_findings_size
         self._ticker.start(self._keep_up)
 
     async def leave(self, timeout: float) -> None:
@@ -115,10 +121,14 @@ class AsyncSession:
 
         A service that is not there any more is no error.
         """
+        deadline = monotonic() + timeout
+        if not self.lost and self._findings_size and self._reports:
+            await self._beat(timeout / 2)
         if not self.lost and self._lane is not None:
             with suppress(TenantpoolError):
                 # On the lane, behind everything that was said there.
-                await self._lane.call(SessionRequest(goodbye=Goodbye()), timeout)
+                left = deadline - monotonic()
+                await self._lane.call(SessionRequest(goodbye=Goodbye()), left)
         self.lose("the client is closed")
         await self.join()
 
@@ -246,20 +256,37 @@ class AsyncSession:
         if isinstance(self._lane, AsyncChannel):
             self._lane.catch_up()
 
-    async def _beat(self) -> None:
-        """Say that the worker is alive; without an answer again, until it is too late."""
+    async def _beat(self, longest: float = _LONGEST_BEAT) -> None:
+        """Say that the worker is alive, and what it found; wait up to *longest* seconds.
+
+        Without an answer it is said again, until it is too late.
+        """
         sent = monotonic()
         self._beat_at = sent + self._beat_every
-        patience = min(_LONGEST_BEAT, max(0.0, self.good_until - sent))
+        patience = min(longest, max(0.0, self.good_until - sent))
         assert self._control is not None
+        request = SessionRequest(heartbeat=Heartbeat())
+        said = self._report(request.heartbeat)
         try:
-            answer = await self._control.call(SessionRequest(heartbeat=Heartbeat()), patience)
+            answer = await self._control.call(request, patience)
         except ServiceUnavailable:
+            self._take_back(said)
             return
         if answer.response.HasField("beat"):
             self._live_on(sent, seconds(answer.response.beat.ttl))
         else:
+            self._take_back(said)
             self.lose(str(from_status(answer.response.refused)))
+
+    def _report(self, heartbeat: Heartbeat) -> list[Finding]:
+        """Let *heartbeat* say what was found, to a service that wants it."""
+        if not self._findings_size or not self._reports:
+            return []
+        return self._reports.move_to(heartbeat, self._findings_size)
+
+    def _take_back(self, said: list[Finding]) -> None:
+        if self._reports is not None:
+            self._reports.take_back(said)
 
     def _ring_at(self, when: float) -> None:
         """Let the ticker come at *when*, if it would come later."""

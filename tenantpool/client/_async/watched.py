@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from psycopg.pq import TransactionStatus
 
 from tenantpool.client.grant import Grant
+from tenantpool.client.reports import Reports
 from tenantpool.insight._async.cursor import attach, detach
 from tenantpool.insight._async.explain import explain
-from tenantpool.insight.insight import Insight
 from tenantpool.insight.lookout import Sight
 from tenantpool.insight.place import caller
 from tenantpool.insight.watch import Slow
@@ -34,13 +34,13 @@ class AsyncWatchedLease(AsyncLease[C]):
         tenant: str,
         timeout: float | None,
         priority: int,
-        insight: Insight,
+        reports: Reports,
     ) -> None:
         super().__init__(client, tenant, timeout, priority)
-        self._insight = insight
+        self._insight = reports.insight
         self._place = caller()
         self._began = 0.0
-        self.watch = insight.watch(tenant)
+        self.watch = reports.watch(tenant)
 
     @property
     def holder(self) -> str:

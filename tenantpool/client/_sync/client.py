@@ -27,6 +27,7 @@ from tenantpool.client.frames import Answer, refund
 from tenantpool.client.grant import Grant
 from tenantpool.client.husk import Husk
 from tenantpool.client.notices import OnDrain
+from tenantpool.client.reports import Reports
 from tenantpool.client.retry import retry_pause
 from tenantpool.client.target import TLS, Target, worker_name
 from tenantpool.concurrency import Signal
@@ -90,7 +91,8 @@ class LeaseClient(Generic[C]):
     ``context``) and *configure* are as in psycopg_pool. *delivery* (``hand-off``, ``gateway``,
     ``direct``) asks for one way to reach connections; by default the service chooses. *on_drain*
     is called, by a background task, when the service wants leases back; it must not block.
-    *insight* looks at what is run; several clients may share one.
+    *insight* looks at what is run; several clients may share one. What it finds goes to the service
+    with the heartbeats, too.
 
     A LeaseClient belongs to the event loop it is first used on. A child process may go on
     using it, with a session of its own, if no gRPC was in use before the fork; leases are not
@@ -124,7 +126,8 @@ class LeaseClient(Generic[C]):
         self._worker = worker
         self.insight = insight
         """What statements and leases tell; None if nothing is looked at."""
-        self._lookout = insight.lookout() if insight is not None else None
+        self._reports = Reports(insight) if insight is not None else None
+        self._lookout = self._reports.lookout() if self._reports is not None else None
         self._counters = Counters()
         self._closed = ""
         self._pause = _SHORTEST_PAUSE
@@ -190,8 +193,8 @@ class LeaseClient(Generic[C]):
         all), before requests of the same tenant with a lower *priority*. That includes the wait
         for a service that is not there (None: 30 seconds of it).
         """
-        if self.insight is not None:
-            return WatchedLease(self, tenant, timeout, priority, self.insight)
+        if self._reports is not None:
+            return WatchedLease(self, tenant, timeout, priority, self._reports)
         return Lease(self, tenant, timeout, priority)
 
     def acquire(self, tenant: str, *, timeout: float | None = None, priority: int = 0) -> C:
@@ -419,7 +422,9 @@ class LeaseClient(Generic[C]):
         if self._session is not None:
             self._session.join()
         look = self._look if self._lookout is not None else None
-        session = Session(self._target, self._linger, self._counters, self._on_drain, look)
+        session = Session(
+            self._target, self._linger, self._counters, self._on_drain, look, self._reports
+        )
         left = deadline - monotonic()
         try:
             session.open(self._hello(), min(max(left, _SHORTEST_HELLO), _LONGEST_HELLO))
@@ -459,8 +464,8 @@ class LeaseClient(Generic[C]):
         """This process is a fork of the one that used the client."""
         session = self._session
         self._begin_anew()
-        if self.insight is not None:
-            self.insight._disown()
+        if self._reports is not None:
+            self._reports._disown()
         if session is None:
             return
         session.disown()

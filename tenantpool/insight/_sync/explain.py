@@ -14,7 +14,7 @@ from psycopg.rows import tuple_row
 from tenantpool.insight.options import Options
 from tenantpool.insight.plan import Remark, read_plan
 from tenantpool.insight.watch import Slow
-from tenantpool.manager.journal import report
+from tenantpool.journal import report
 
 _GENERIC_PLAN_SINCE = 160000
 _GENERIC = " (a generic plan: parameters are not kept)"

@@ -12,7 +12,7 @@ import psycopg
 from tenantpool.concurrency import AsyncCompanion, AsyncSignal
 from tenantpool.config.listing import Listing
 from tenantpool.errors import ConfigError
-from tenantpool.manager.journal import report
+from tenantpool.journal import report
 
 from .changes import AsyncChanges
 from .reader import AsyncReader

@@ -7,7 +7,7 @@ from math import inf
 from time import monotonic
 
 from tenantpool.concurrency import AsyncAlarm, AsyncCompanion, AsyncLock
-from tenantpool.manager.journal import logger
+from tenantpool.journal import logger
 
 
 class AsyncClock:

@@ -19,8 +19,8 @@ from tenantpool.core.database import Database
 from tenantpool.core.pool import Pool
 from tenantpool.core.tenant import Tenant
 from tenantpool.insight.insight import Insight
+from tenantpool.journal import report
 from tenantpool.manager.advice import Server
-from tenantpool.manager.journal import report
 from tenantpool.pools import session
 from tenantpool.pools._async.pool import AsyncPassivePool
 

@@ -13,8 +13,8 @@ from tenantpool.config.conninfo import join_conninfo
 from tenantpool.config.resolved import PoolSpec
 from tenantpool.core.request import GRANTED
 from tenantpool.errors import ConnectFailed, LeaseEnded, NotAllowed
+from tenantpool.journal import report
 from tenantpool.manager.capacity import QUERY, capacity_of, reserved_of
-from tenantpool.manager.journal import report
 from tenantpool.pools._async.answer import Row
 from tenantpool.pools._async.attendant import AsyncAttendant
 from tenantpool.pools._async.direct import AsyncDirects

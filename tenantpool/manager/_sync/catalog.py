@@ -13,7 +13,7 @@ import psycopg
 from tenantpool.concurrency import Companion, Signal
 from tenantpool.config.listing import Listing
 from tenantpool.errors import ConfigError
-from tenantpool.manager.journal import report
+from tenantpool.journal import report
 
 from .changes import Changes
 from .reader import Reader

@@ -13,8 +13,8 @@ from tenantpool.config.plan import Plan, Planner
 from tenantpool.config.roster import Roster
 from tenantpool.config.settings import Settings
 from tenantpool.errors import ConfigErrors
+from tenantpool.journal import report
 from tenantpool.manager.capacity import check_room
-from tenantpool.manager.journal import report
 
 from .seating import Seating
 from .shell import Shell

@@ -8,7 +8,7 @@ from math import inf
 from time import monotonic
 
 from tenantpool.concurrency import Alarm, Companion, Lock
-from tenantpool.manager.journal import logger
+from tenantpool.journal import logger
 
 
 class Clock:

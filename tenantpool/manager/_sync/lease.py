@@ -20,7 +20,7 @@ from tenantpool.core.database import Database
 from tenantpool.core.request import GRANTED, NEW, REFUSED, REVOKED, WAITING, Request
 from tenantpool.core.tenant import Tenant
 from tenantpool.errors import ConnectFailed, LeaseEnded, Refused
-from tenantpool.manager.journal import report
+from tenantpool.journal import report
 from tenantpool.pools._sync.link import Link
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from tenantpool.core.database import Database
 from tenantpool.core.pool import Pool
 from tenantpool.core.slot import Slot
 from tenantpool.core.tenant import Tenant
+from tenantpool.journal import report
 from tenantpool.manager.capacity import QUERY
-from tenantpool.manager.journal import report
 from tenantpool.pools._sync.answer import ask
 from tenantpool.pools._sync.link import Link
 from tenantpool.pools._sync.pool import PassivePool

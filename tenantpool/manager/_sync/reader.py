@@ -13,7 +13,7 @@ from tenantpool.config.block import Builder
 from tenantpool.config.catalog import Catalog, Statements
 from tenantpool.config.listing import Listing
 from tenantpool.errors import ConfigError
-from tenantpool.manager.journal import report
+from tenantpool.journal import report
 from tenantpool.pools._sync.subscriber import Subscriber
 
 _TIMEOUT = 10.0

@@ -9,7 +9,7 @@ from time import monotonic
 
 from tenantpool.core.autoscale import Autoscale, AutoscaleLimits, CapChange
 from tenantpool.core.tenant import Tenant
-from tenantpool.manager.journal import report
+from tenantpool.journal import report
 from tenantpool.manager.scaled import Scaled, active_tenants, slot_seconds
 
 from .seating import Seating

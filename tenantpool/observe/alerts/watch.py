@@ -11,8 +11,8 @@ from time import monotonic, time
 from typing import Final
 
 from tenantpool.config.alerts import Alerts as Rules
+from tenantpool.journal import logger, report
 from tenantpool.manager._async.manager import AsyncManager
-from tenantpool.manager.journal import logger, report
 
 from .board import FIRING, PENDING, Alert, Board
 from .rules import find

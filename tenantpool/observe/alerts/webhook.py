@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from uuid import uuid4
 
 from tenantpool.config.alerts import Webhook
-from tenantpool.manager.journal import logger, report
+from tenantpool.journal import logger, report
 
 from .board import Alert
 from .message import DELIVERY, SIGNATURE, body_of, sign

@@ -1,4 +1,4 @@
-"""Log records of the manager: an event in the fewest words, and its fields."""
+"""Log records: an event in the fewest words, and its fields."""
 
 from __future__ import annotations
 
@@ -21,4 +21,4 @@ def _shown(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.3f}"
     text = str(value).strip()
-    return repr(text) if " " in text or not text else text
+    return text if text.isprintable() and " " not in text and text else repr(text)
