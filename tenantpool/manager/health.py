@@ -32,6 +32,8 @@ class Verdict:
 
     status: Status
     why: str
+    figures: str = ""
+    """What was measured, without the setting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +53,35 @@ class Health:
 
 
 def assess(
-    stats: ManagerStats, recent: Sequence[Recent] = (), servers: Sequence[Server] = ()
+    stats: ManagerStats,
+    recent: Sequence[Recent] = (),
+    servers: Sequence[Server] = (),
+    advice: Sequence[Advice] | None = None,
 ) -> Health:
-    """Judge a snapshot; tenants by their last minutes where *recent* has them, else by all time."""
+    """Judge a snapshot; tenants by their last minutes where *recent* has them, else by all time.
+
+    *advice* is that of before, where *recent* is not all of it; None: it is found anew.
+    """
     lately = {tenant.tenant: tenant for tenant in recent}
     judged = {name: _Judged.of(tenant, lately.get(name)) for name, tenant in stats.tenants.items()}
     statuses = {name: tenant.status for name, tenant in judged.items()}
     unhappy = frozenset(name for name, status in statuses.items() if status is not Status.HEALTHY)
-    advice = advise(servers, recent, unhappy)
+    advice = advise(servers, recent, unhappy) if advice is None else advice
     remedies = {name: str(what) for what in reversed(advice) for name in what.tenants}
     return Health(
         {name: _judge_database(database) for name, database in stats.databases.items()},
         {name: tenant.verdict(remedies.get(name, "")) for name, tenant in judged.items()},
         advice,
     )
+
+
+def judge(breaker: str, wait: float, refusals: float) -> Status:
+    """How a tenant does, by its breaker, its mean *wait* in seconds and the refused part."""
+    if breaker != "closed" or wait >= _CRITICAL_WAIT or refusals >= _CRITICAL_REFUSALS:
+        return Status.CRITICAL
+    if wait >= _WARNING_WAIT or refusals >= _WARNING_REFUSALS:
+        return Status.WARNING
+    return Status.HEALTHY
 
 
 def _judge_database(database: DatabaseStats) -> Verdict:
@@ -100,22 +117,19 @@ class _Judged:
 
     @property
     def status(self) -> Status:
-        is_shut = self.stats.breaker != "closed"
-        if is_shut or self.wait >= _CRITICAL_WAIT or self.refusals >= _CRITICAL_REFUSALS:
-            return Status.CRITICAL
-        if self.wait >= _WARNING_WAIT or self.refusals >= _WARNING_REFUSALS:
-            return Status.WARNING
-        return Status.HEALTHY
+        return judge(self.stats.breaker, self.wait, self.refusals)
 
     def verdict(self, remedy: str) -> Verdict:
         tenant, status = self.stats, self.status
         if tenant.breaker != "closed":
-            return Verdict(status, f"connects fail, the breaker is {tenant.breaker}")
+            found = f"connects fail, the breaker is {tenant.breaker}"
+            return Verdict(status, found, found)
         if status is Status.HEALTHY:
-            return Verdict(status, f"mean wait {self.wait:.3f} s")
+            found = f"mean wait {self.wait:.3f} s"
+            return Verdict(status, found, found)
         found = f"mean wait {self.wait:.3f} s, {self.refusals:.1%} refused"
         remedy = remedy.removeprefix(f"{tenant.name}: ") or _rule_of_thumb(tenant)
-        return Verdict(status, f"{found}: {remedy}")
+        return Verdict(status, f"{found}: {remedy}", found)
 
 
 def _rule_of_thumb(tenant: TenantStats) -> str:

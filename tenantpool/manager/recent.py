@@ -130,12 +130,20 @@ class Recorder:
     def recent(self, now: float) -> Iterator[Recent]:
         """The last minutes of each tenant that was active in them; some 10 µs each."""
         for shell in list(self._shells.values()):
-            core = shell.core
-            for tenant, past in list(self._past.items()):
-                if core.tenants.get(tenant.name) is tenant and now > past[0].at:
-                    with shell.lock:
-                        found = _recent(now, core.name, tenant, past[0])
-                    yield found
+            tenants = shell.core.tenants
+            for tenant in list(self._past):
+                if tenants.get(tenant.name) is tenant:
+                    found = self.of(now, shell, tenant)
+                    if found is not None:
+                        yield found
+
+    def of(self, now: float, shell: Shell, tenant: Tenant) -> Recent | None:
+        """The last minutes of the *tenant* of *shell*; None: it was not active, or is new."""
+        past = self._past.get(tenant)
+        if past is None or now <= past[0].at:
+            return None
+        with shell.lock:
+            return _recent(now, shell.core.name, tenant, past[0])
 
 
 def _is_active(now: float, tenant: Tenant) -> bool:

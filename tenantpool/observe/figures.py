@@ -46,6 +46,11 @@ def percent(part: float) -> str:
     return f"{part:.0%}".replace("%", " %")
 
 
+def sentence(text: str) -> str:
+    """With a capital letter, and as it is otherwise."""
+    return text[:1].upper() + text[1:]
+
+
 def plural(count: int, word: str, many: str = "") -> str:
     """Such as ``1 lease``, ``2 leases``."""
     return f"{count:,} {word if count == 1 else many or word + 's'}"

@@ -53,7 +53,7 @@ class HttpServer:
             raise
         if not sockets:
             return
-        self.site.hub.start()
+        self.site.start()
         self._server = _Server(self._config())
         self._task = asyncio.create_task(self._server.serve(sockets), name="tenantpool-http")
         up = asyncio.create_task(self._server.is_up.wait())
@@ -62,7 +62,7 @@ class HttpServer:
 
     async def stop(self) -> None:
         """End streams, answer what is under way, and let go of the addresses. Blocks, bounded."""
-        await self.site.hub.close()
+        await self.site.close()
         task, self._task = self._task, None
         if self._server is not None and task is not None:
             self._server.should_exit = True

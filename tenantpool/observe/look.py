@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 from tenantpool.core.database import Database
 from tenantpool.core.tenant import Tenant
 from tenantpool.manager._async.shell import AsyncShell
 
 from .activity import Watcher
+from .advisor import Advisor
 from .hub import Hub
 from .source import Source
+
+Query: TypeAlias = Mapping[str, str]
+"""What comes after the ``?`` of an address."""
+Values: TypeAlias = dict[str, Any]
+"""What a template is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +28,7 @@ class Look:
     source: Source
     hub: Hub
     watcher: Watcher
+    advisor: Advisor
 
     def seat(self, name: str) -> tuple[AsyncShell, Tenant] | None:
         """Where the tenant is served, if it was asked for before; it is not brought into being."""

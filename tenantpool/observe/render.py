@@ -39,6 +39,7 @@ def _environment() -> Environment:
         "duration": figures.duration,
         "number": figures.number,
         "percent": figures.percent,
+        "sentence": figures.sentence,
         "moment": figures.moment,
         "path": lambda name: quote(name, safe=""),
     }

@@ -25,6 +25,7 @@ from tenantpool.errors import (
 from . import render
 from .access import Access, TooManyTries, Visitor
 from .activity import Watcher
+from .advisor import Advisor
 from .assets import Assets
 from .hub import Hub
 from .live import Live
@@ -54,7 +55,7 @@ class Site:
         self._source = source
         self._is_secure = is_secure
         self.hub = Hub(source)
-        self.look = Look(source, self.hub, Watcher())
+        self.look = Look(source, self.hub, Watcher(), Advisor(source.manager))
         self.access = Access(source.guard, metrics_open=rules.metrics_open)
         most = None if rules.metrics_tenants == "all" else rules.metrics_tenants
         self._exporter = Exporter(source, most)
@@ -79,6 +80,15 @@ class Site:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.hub!r}>"
+
+    def start(self) -> None:
+        """Begin to take points. Does not block."""
+        self.hub.start()
+
+    async def close(self) -> None:
+        """End what streams and what is being found out. Blocks for a moment."""
+        await self.hub.close()
+        await self.look.advisor.close()
 
     # -- for programs --------------------------------------------------------------------------
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
+from tenantpool.insight.finding import Counts, Finding
 from tenantpool.manager._async.manager import AsyncManager
 from tenantpool.service.desk import Desk
 from tenantpool.service.identity import Guard
@@ -11,6 +14,16 @@ from tenantpool.service.meter import Meter
 from tenantpool.service.reload import Reloader
 
 from .alerts.watch import Alerts
+
+
+class Findings(Protocol):
+    """What statements and leases told, as ``Insight`` keeps it."""
+
+    def findings(self, tenant: str | None = None) -> Sequence[Finding]:
+        """Of one *tenant* or of all, the latest first. Does not block."""
+
+    def counts(self) -> Mapping[str, Counts]:
+        """How much was found, by tenant. Does not block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +36,5 @@ class Source:
     meter: Meter
     reloader: Reloader
     alerts: Alerts
+    findings: Findings | None = None
+    """What query insight found; None: nobody collects it."""

@@ -28,6 +28,18 @@ async def reset_breaker(source: Source, of: str) -> None:
     source.manager.reset_breaker(of)
 
 
+async def undo_scaling(source: Source, of: str) -> None:
+    """Give the tenant the cap of its tier again, and let it stay so."""
+    source.manager.roster.tenant(of)
+    source.manager.scaling.undo(of)
+
+
+async def resume_scaling(source: Source, of: str) -> None:
+    """Let the tenant's cap follow its use again."""
+    source.manager.roster.tenant(of)
+    source.manager.scaling.resume(of)
+
+
 async def revoke(source: Source, of: str) -> None:
     """End the lease and its backend. LeaseEnded if it has ended by itself."""
     if not source.desk.revoke_one(of, "revoked by an administrator"):
@@ -38,6 +50,8 @@ ACTIONS: Final = {
     "drain": (drain, "is being drained"),
     "resume": (resume, "is served again"),
     "reset-breaker": (reset_breaker, "may connect again"),
+    "undo-scaling": (undo_scaling, "has the cap of its tier, and keeps it"),
+    "resume-scaling": (resume_scaling, "has a cap that follows its use again"),
     "revoke": (revoke, "was revoked"),
 }
 """What can be done to a tenant, or a lease, and how it is said afterwards."""

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from time import monotonic
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Awaitable, Callable
+from time import time
+from typing import NamedTuple, TypeAlias
 
 from tenantpool.config import effective_yaml
 from tenantpool.errors import UnknownTenant
-from tenantpool.manager.health import Verdict, assess
-from tenantpool.manager.stats import ManagerStats, tenant_stats
+from tenantpool.manager.health import assess
+from tenantpool.manager.stats import ManagerStats
 
 from .access import Visitor
+from .alerts.board import RESOLVED
 from .bars import pieces
 from .directory import ORDERS, SHOWN, Wanted, find
-from .leases import page_of, row_of
-from .look import Look
+from .leases import page_of
+from .look import Look, Query, Values
 from .metrics import shut_pools
 from .pulse import ALL
-from .reading import Load, Reading, load_of
+from .reading import Load, Reading
+from .tenant_page import override_row, tenant_page, tenant_row, verdict_on
 from .words import summary
 
-Query: TypeAlias = Mapping[str, str]
-Values: TypeAlias = dict[str, Any]
 Make: TypeAlias = Callable[[Look, Visitor, Query, str], Awaitable[Values]]
 
 _BUSIEST = 12
@@ -33,6 +33,9 @@ _SLOW = 0.1
 """Seconds that the first in a tenant's queue waits before the overview speaks of it."""
 _MOST_TENANTS = 200
 """In the configuration that is shown."""
+_MOST_OVERRIDES = 200
+_MOST_ADVICE = 4
+_MOST_ALERTS = 5
 
 
 class View(NamedTuple):
@@ -58,10 +61,12 @@ def view_of(path: str) -> View | None:
             return View("tenants.html", "Tenants", _tenants)
         case ["leases"]:
             return View("leases.html", "Leases", _leases)
+        case ["alerts"]:
+            return View("alerts.html", "Alerts", _alerts)
         case ["configuration"]:
             return View("configuration.html", "Configuration", _configuration, is_live=False)
         case ["tenants", name]:
-            return View("tenant.html", name, _tenant, name)
+            return View("tenant.html", name, tenant_page, name)
         case ["databases", name]:
             return View("database.html", name, _database, name, pulse=name)
     return None
@@ -75,6 +80,9 @@ async def _overview(look: Look, visitor: Visitor, query: Query, of: str) -> Valu
     verdicts = assess(ManagerStats(reading.databases, {})).databases
     shut = [name for core in look.cores for name in shut_pools(core)]
     is_open = look.source.desk.is_open
+    counsel = await look.advisor.counsel()
+    alerts = look.source.alerts
+    firing = sorted(alerts.firing(), key=lambda alert: alert.severity != "critical")
     return {
         "summary": summary(reading, verdicts, shut, is_open=is_open),
         "bars": [_bar_of(look, reading, name) for name in reading.databases],
@@ -82,7 +90,13 @@ async def _overview(look: Look, visitor: Visitor, query: Query, of: str) -> Valu
         "signals": look.hub.pulse.latest(ALL),
         "busiest": reading.busiest(_BUSIEST),
         "busy": sum(reading.busy.values()),
-        "troubled": [(load, _verdict_on(look, load.name)) for load in _troubled(reading)],
+        "troubled": [(load, verdict_on(look, load.name, counsel)) for load in _troubled(reading)],
+        "advice": counsel.advice[:_MOST_ADVICE],
+        "more_advice": max(0, len(counsel.advice) - _MOST_ADVICE),
+        "firing": firing[:_MOST_ALERTS],
+        "more_firing": max(0, len(firing) - _MOST_ALERTS),
+        "pending": len(alerts.pending()),
+        "now": time(),
         "sessions": len(look.source.desk.sessions.workers),
     }
 
@@ -92,14 +106,6 @@ def _troubled(reading: Reading) -> list[Load]:
     every = [load for loads in reading.loads.values() for load in loads]
     bad = [load for load in every if load.oldest >= _SLOW or load.breaker != "closed"]
     return sorted(bad, key=lambda load: (load.breaker == "closed", -load.oldest))[:_TROUBLED]
-
-
-def _verdict_on(look: Look, name: str) -> Verdict | None:
-    seat = look.seat(name)
-    if seat is None:
-        return None
-    stats = tenant_stats(seat[0].core, seat[1])
-    return assess(ManagerStats({}, {name: stats})).tenants[name]
 
 
 def _bar_of(look: Look, reading: Reading, name: str) -> Values:
@@ -127,7 +133,8 @@ async def _tenants(look: Look, visitor: Visitor, query: Query, of: str) -> Value
         _whole(query.get("page", "")),
     )
     found = await find(look, wanted)
-    rows = [_tenant_row(look, name) for name in found.names]
+    counsel = await look.advisor.counsel()
+    rows = [tenant_row(look, name, counsel) for name in found.names]
     await asyncio.sleep(0)
     return {
         "wanted": wanted,
@@ -137,41 +144,6 @@ async def _tenants(look: Look, visitor: Visitor, query: Query, of: str) -> Value
         "busy": sum(reading.busy.values()),
         "orders": ["name", *ORDERS],
         "shown": list(SHOWN),
-    }
-
-
-def _tenant_row(look: Look, name: str) -> Values:
-    seat = look.seat(name)
-    if seat is None:
-        spec = look.source.manager.settings.tenant(name)
-        return {"name": name, "tier": spec.limits.tier, "cap": spec.limits.cap, "stats": None}
-    shell, tenant = seat
-    stats = tenant_stats(shell.core, tenant)
-    return {
-        "name": name,
-        "tier": stats.tier,
-        "cap": stats.cap,
-        "stats": stats,
-        "load": load_of(shell.core, tenant, monotonic()),
-        "verdict": assess(ManagerStats({}, {name: stats})).tenants[name],
-    }
-
-
-async def _tenant(look: Look, visitor: Visitor, query: Query, of: str) -> Values:
-    spec = look.source.manager.settings.tenant(of)
-    values = _tenant_row(look, of) | {"spec": spec, "limits": spec.limits}
-    seat = look.seat(of)
-    if seat is None:
-        return values | {"leases": [], "waiters": []}
-    tenant, now = seat[1], monotonic()
-    waiters = sorted(tenant.queue, key=lambda request: request.since)
-    loans = [loan for loan in look.source.desk.loans.values() if loan.tenant is tenant]
-    return values | {
-        "limits": tenant.limits,
-        "leases": [row_of(loan) for loan in sorted(loans, key=lambda loan: -loan.held)],
-        "waiters": [(request.holder, request.priority, now - request.since) for request in waiters],
-        "breaker": tenant.pool.breaker,
-        "retry_in": max(0.0, tenant.pool.breaker.retry_at - now),
     }
 
 
@@ -204,9 +176,24 @@ async def _leases(look: Look, visitor: Visitor, query: Query, of: str) -> Values
     return {"text": text, "found": page_of(loans, text, _whole(query.get("page", "")))}
 
 
+async def _alerts(look: Look, visitor: Visitor, query: Query, of: str) -> Values:
+    alerts = look.source.alerts
+    return {
+        "firing": alerts.firing(),
+        "pending": alerts.pending(),
+        "resolved": [alert for alert in alerts.told if alert.state == RESOLVED],
+        "now": time(),
+    }
+
+
 async def _configuration(look: Look, visitor: Visitor, query: Query, of: str) -> Values:
     settings = look.source.manager.settings
+    overrides = list(look.source.manager.roster.overrides.values())[::-1]
     return {
+        "overrides": [override_row(look, override) for override in overrides[:_MOST_OVERRIDES]],
+        "more_overrides": max(0, len(overrides) - _MOST_OVERRIDES),
+        "now": time(),
+        "digest": look.source.manager.roster.digest,
         "yaml": await asyncio.to_thread(effective_yaml, settings, _MOST_TENANTS),
         "hidden": max(0, len(settings.tenants) - _MOST_TENANTS),
         "reloads": list(look.source.reloader.recent),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 import time
 from collections import Counter, deque
 from collections.abc import (
@@ -16,11 +15,10 @@ from collections.abc import (
     Awaitable,
     Callable,
     Coroutine,
-    Iterator,
     Mapping,
     Sequence,
 )
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from math import inf
 from time import monotonic
 from typing import Final, NamedTuple, Protocol, TypeVar
@@ -35,6 +33,7 @@ from tenantpool.manager.foresight import Impact
 
 from .identity import Identity
 from .source import Source, mistakes_of
+from .turns import short_turns
 
 T = TypeVar("T")
 
@@ -50,9 +49,6 @@ END_OF_OVERRIDE: Final = "end of override"
 
 _REST = 1.0
 """Seconds between two readings of the source: each costs milliseconds, which leases would feel."""
-
-_SHORT_TURN = 0.0005
-"""Seconds for which a thread may keep the others waiting; Python's default is ten times as long."""
 
 _MOST_RECENT = 20
 """Outcomes that are remembered."""
@@ -228,7 +224,7 @@ class Reloader:
         It is read beside the event loop, one after the other.
         """
         async with self._reading:
-            with _short_turns():
+            with short_turns():
                 return await asyncio.to_thread(self._load, yaml)
 
     async def close(self) -> None:
@@ -371,17 +367,6 @@ def _expect(roster: Roster, digest: str) -> None:
 
 def _refusal(origin: Origin, digest: str, error: ConfigError) -> Outcome:
     return Outcome(REFUSED, origin, time.time(), digest, digest, mistakes=tuple(mistakes_of(error)))
-
-
-@contextmanager
-def _short_turns() -> Iterator[None]:
-    """Let the event loop have its turn soon while another thread computes."""
-    usual = sys.getswitchinterval()
-    sys.setswitchinterval(min(usual, _SHORT_TURN))
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(usual)
 
 
 def _note_error(task: asyncio.Task[object]) -> None:

@@ -419,6 +419,11 @@ class AsyncManager:
         """The databases at work, by name: for what watches them closely. Empty until ``open``."""
         return self._shells
 
+    @property
+    def recorder(self) -> Recorder:
+        """What tenants did in the last minutes: for what reads it some at a time."""
+        return self._recorder
+
     def seat(self, tenant: str) -> tuple[AsyncShell, Tenant]:
         """Where the tenant is served: for the lease service. Does not block.
 

@@ -416,6 +416,11 @@ class Manager:
         """The databases at work, by name: for what watches them closely. Empty until ``open``."""
         return self._shells
 
+    @property
+    def recorder(self) -> Recorder:
+        """What tenants did in the last minutes: for what reads it some at a time."""
+        return self._recorder
+
     def seat(self, tenant: str) -> tuple[Shell, Tenant]:
         """Where the tenant is served: for the lease service. Does not block.
 

@@ -1,0 +1,102 @@
+"""What to set, for whoever looks: found now and then, beside what must not wait for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from math import inf
+from time import monotonic
+from typing import Final
+
+from tenantpool.manager._async.manager import AsyncManager
+from tenantpool.manager.advice import Advice, Server, advise
+from tenantpool.manager.health import Status, judge
+from tenantpool.manager.journal import logger
+from tenantpool.manager.recent import Recent
+from tenantpool.service.turns import short_turns
+
+_SLICE: Final = 50
+"""Tenants that are read before others may go on: about half a millisecond."""
+_REST: Final = 10.0
+"""Seconds until advice is found anew, and more for each tenant, so that it stays cheap."""
+_REST_EACH: Final = 0.005
+_TOO_OLD: Final = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Counsel:
+    """Advice, all of it and by tenant."""
+
+    advice: Sequence[Advice] = ()
+    _by_tenant: Mapping[str, Sequence[Advice]] = field(default_factory=dict)
+
+    def of(self, tenant: str) -> list[Advice]:
+        """What to do for *tenant*, told as if there were no other."""
+        return [replace(what, tenants=(tenant,)) for what in self._by_tenant.get(tenant, ())]
+
+
+class Advisor:
+    """Finds advice while somebody looks: ``manager.health().advice``, but some at a time.
+
+    Belongs to the event loop in which it is used.
+    """
+
+    def __init__(self, manager: AsyncManager) -> None:
+        self._manager = manager
+        self._counsel = Counsel()
+        self._due = -inf
+        self._task: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {len(self._counsel.advice)} pieces of advice>"
+
+    async def counsel(self) -> Counsel:
+        """The latest advice. Blocks only where there is none yet, or none but of long ago."""
+        now = monotonic()
+        if self._task is None and now >= self._due:
+            self._task = asyncio.create_task(self._find(now), name="tenantpool-advice")
+        if self._task is not None and now >= self._due + _TOO_OLD:
+            await asyncio.shield(self._task)
+        return self._counsel
+
+    async def close(self) -> None:
+        """Stop what is under way. Blocks for a moment."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _find(self, now: float) -> None:
+        found: list[Recent] = []
+        try:
+            rest = self._manager.recorder.recent(now)
+            while some := list(islice(rest, _SLICE)):
+                found += some
+                await asyncio.sleep(0)
+            servers = [shell.server for shell in self._manager.shells.values()]
+            self._counsel = await asyncio.to_thread(_counsel, servers, found)
+        except Exception:
+            logger.exception("advice could not be found, going on")
+        finally:
+            self._due = monotonic() + _REST + _REST_EACH * len(found)
+            self._task = None
+
+
+def _counsel(servers: Sequence[Server], recent: Sequence[Recent]) -> Counsel:
+    """For a thread: with many tenants it takes a while."""
+    with short_turns():
+        unhappy = frozenset(tenant.tenant for tenant in recent if not _is_well(tenant))
+        advice = advise(servers, recent, unhappy)
+        by_tenant: dict[str, list[Advice]] = defaultdict(list)
+        for what in advice:
+            for name in what.tenants:
+                by_tenant[name].append(what)
+        return Counsel(advice, by_tenant)
+
+
+def _is_well(tenant: Recent) -> bool:
+    return judge(tenant.breaker, tenant.wait_mean, tenant.refusal_rate) is Status.HEALTHY
