@@ -10,13 +10,15 @@ import typer
 
 def demo(
     seconds: Annotated[
-        float, typer.Option(envvar="DEMO_SECONDS", min=0.5, help="How long the tenants work.")
+        float,
+        typer.Option(envvar="DEMO_SECONDS", min=6, help="How long the tenants work, in seconds."),
     ] = 15.0,
 ) -> None:
     """Let tenants of three tiers fight for 20 connections, and show who gets what.
 
-    Starts a private PostgreSQL (extra: embedded), a lease service and worker processes, kills one
-    of them in the middle, and removes everything afterwards. Ctrl-C ends it early.
+    Starts a private PostgreSQL (extra: embedded), a lease service and worker processes, and removes
+    everything afterwards. Meanwhile a tenant is saturated, a worker is killed, a breaker opens and
+    closes, a lease leaks, an N+1 is found and a tier is changed. Ctrl-C ends it early.
 
     Exit code 0 if all that must hold did hold, else 1; the last line says which.
     """

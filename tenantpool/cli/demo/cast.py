@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,12 @@ MAX_WAITING = 40
 
 LONGEST_WAIT = 30.0
 """Seconds: that many waiting get their turn on a slow machine, too."""
+
+LEAK_AFTER = 1.0
+"""Seconds after which a lease of a tenant of tier pro is reported as a leak."""
+
+BACKOFF_MAX = 2.0
+"""Longest time, in seconds, for which a breaker of tier basic waits until its next probe."""
 
 SHARED = "shared"
 """The database of the tenants that have none of their own."""
@@ -46,7 +52,7 @@ class Tenant:
 
     @property
     def is_missing(self) -> bool:
-        """Its database does not exist, so all it can get is refusals."""
+        """Its database does not exist at first, so all it can get until then is refusals."""
         return self.home == "missing"
 
     def config(self) -> dict[str, Any]:
@@ -60,9 +66,19 @@ class Tenant:
 
 
 PROCESSES = 4
-"""Worker processes that share the tasks, besides that of the tenant MORTAL."""
+"""Worker processes that share the tasks, besides that of MORTAL and the careless one."""
+
+CARELESS = "careless worker"
+"""A process that repeats statements for REPEATER, and gives a lease of LEAKER not back."""
+
+REPEATER, LEAKER = "umbrella", "initech"
+
+PROMOTED = "hooli"
+"""Gets the tier enterprise for a while."""
 
 NOISY = "noisy"
+QUIET_TASKS = 2
+"""Tasks of NOISY that are left in each process once it has calmed down."""
 
 MORTAL = "wayne"
 """Has a worker process to itself, which is killed in the middle."""
@@ -85,6 +101,11 @@ TENANTS = (
     Tenant("ghost", "basic", 2, "missing"),
 )
 
+GHOST = TENANTS[-1]
+
+TEMPLATE = replace(GHOST, name="ghost_template", home="database")
+"""Whose database becomes that of GHOST."""
+
 SERVED = tuple(tenant for tenant in TENANTS if not tenant.is_missing)
 
 
@@ -100,11 +121,14 @@ def settings(conninfo: str, folder: Path) -> Settings:
                 "min_size": 0,
                 "max_waiting": MAX_WAITING,
                 "acquire_timeout": LONGEST_WAIT,
+                "leak_after": LEAK_AFTER if tier == "pro" else None,
+                "breaker": {"backoff_max": BACKOFF_MAX if tier == "basic" else 30.0},
             }
             for tier, weight in WEIGHTS.items()
         },
         tenants={tenant.name: tenant.config() for tenant in TENANTS},
         template={"enabled": False},
+        sweep_interval=0.25,
         service={
             "folder": str(folder),
             "state": None,

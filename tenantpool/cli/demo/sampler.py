@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import Future
+from queue import SimpleQueue
 from types import TracebackType
 from typing import Self
 
@@ -10,6 +12,7 @@ import psycopg
 
 _BURST = 0.1
 _PAUSE = 0.0002
+_LONGEST_ERRAND = 30.0
 
 _FUNCTION = """
 create function pg_temp.sample(
@@ -57,6 +60,7 @@ class Sampler:
         self._conninfo = conninfo
         self._pause = pause
         self._error: psycopg.Error | None = None
+        self._errands: SimpleQueue[tuple[str, Future[None]]] = SimpleQueue()
         self._stop = threading.Event()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
@@ -80,6 +84,15 @@ class Sampler:
         if self._error is not None and error is None:
             raise self._error
 
+    def run(self, statement: str) -> None:
+        """Run *statement* between two bursts: a connection of its own would be counted.
+
+        Blocks until it is done, and raises what it raises; TimeoutError after 30 seconds.
+        """
+        done: Future[None] = Future()
+        self._errands.put((statement, done))
+        done.result(_LONGEST_ERRAND)
+
     def _run(self) -> None:
         try:
             with psycopg.connect(self._conninfo, autocommit=True) as conn:
@@ -87,10 +100,21 @@ class Sampler:
                 self._ready.set()
                 while not self._stop.is_set():
                     self._look(conn)
+                    self._run_errands(conn)
         except psycopg.Error as error:
             self._error = error
         finally:
             self._ready.set()
+
+    def _run_errands(self, conn: psycopg.Connection) -> None:
+        while not self._errands.empty():
+            statement, done = self._errands.get()
+            try:
+                conn.execute(statement.encode())
+            except psycopg.Error as error:
+                done.set_exception(error)
+            else:
+                done.set_result(None)
 
     def _look(self, conn: psycopg.Connection) -> None:
         row = conn.execute(_ASK, [_BURST, self._pause]).fetchone()

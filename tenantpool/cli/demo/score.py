@@ -95,8 +95,8 @@ def judge(score: Score, *, in_full: bool) -> list[str]:
         wrong.append(f"only {score.most} of {CAPACITY} connections were ever used")
     for line in score.lines:
         leases = line.stats.leases if line.stats else 0
-        if line.tenant.is_missing and (leases or not (line.stats and line.stats.refused)):
-            wrong.append(f"{line.tenant.name} has no database, but was not refused")
+        if line.tenant.is_missing and not (line.stats and line.stats.refused):
+            wrong.append(f"{line.tenant.name} had no database at first, but was not refused")
         if not line.tenant.is_missing and not leases:
             wrong.append(f"{line.tenant.name} got no lease")
     return wrong

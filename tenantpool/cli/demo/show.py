@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
 from rich.box import SIMPLE_HEAD
@@ -12,6 +12,7 @@ from rich.text import Text
 
 from tenantpool.cli.demo.accident import Accident
 from tenantpool.cli.demo.cast import CAPACITY
+from tenantpool.cli.demo.diary import Entry
 from tenantpool.cli.demo.score import Line, Score
 from tenantpool.cli.demo.troupe import Troupe
 
@@ -22,14 +23,18 @@ _COLOURS = (
     *("bright_magenta", "magenta", "bright_blue", "blue", "cyan", "green", "bright_green"),
     *("bright_red", "yellow", "bright_yellow", "bright_cyan", "white"),
 )
+_LATEST = 5
+"""Lines of what happened that are shown while it goes on."""
+
 _SLOT = "██"
 _OPEN = "▒▒"
 _FREE = "··"
 
 
-def picture(score: Score, width: int) -> RenderableType:
-    """The live view, for a terminal of *width* columns."""
-    return Group(_clock(score), _bar(score), board(score, width), _witness(score))
+def picture(score: Score, width: int, entries: Sequence[Entry] = ()) -> RenderableType:
+    """The live view, for a terminal of *width* columns, with the latest *entries* of the diary."""
+    latest = [Text(str(entry), no_wrap=True, overflow="ellipsis") for entry in entries[-_LATEST:]]
+    return Group(_clock(score), _bar(score), board(score, width), _witness(score), *latest)
 
 
 def is_live(console: Console) -> bool:
@@ -45,6 +50,11 @@ def summary(score: Score) -> str:
         f"Every lease wrote an order: all are there, and no tenant saw another's.\n"
         f"pg_stat_activity was asked {score.looks:,} times."
     )
+
+
+def life(entries: Sequence[Entry]) -> str:
+    """All that happened, in its order."""
+    return "\n".join(["What happened:", *map(str, entries)])
 
 
 def workers(troupe: Troupe, accident: Accident) -> str:

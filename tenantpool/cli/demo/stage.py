@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 import psycopg
 from psycopg import sql
 
-from tenantpool.cli.demo.cast import CAPACITY, READER, SERVED, Tenant
+from tenantpool.cli.demo.cast import CAPACITY, GHOST, READER, SERVED, TEMPLATE, Tenant
 from tenantpool.embedded import EmbeddedPostgres
 
 ORDERS = "create table orders (id int generated always as identity primary key, tenant text)"
@@ -25,6 +25,11 @@ grant select, insert on orders to {READER};
 insert into orders (tenant) values ('{SECRET}')
 """
 
+CREATE_GHOST = f"create database {GHOST.dbname} template {TEMPLATE.dbname}"
+"""The database that is missing, with its table of orders."""
+
+HAS_GHOST = f"select datname from pg_database where datname = '{GHOST.dbname}'"
+
 COUNT = "select tenant, count(*) from {} group by tenant"
 
 
@@ -34,9 +39,9 @@ def running_server() -> Iterator[EmbeddedPostgres]:
     # More than the capacity, so that an overshoot is seen, not stopped by the server.
     limit = {"max_connections": str(2 * CAPACITY)}
     with EmbeddedPostgres(settings=limit) as server:
-        for dbname in {tenant.dbname: None for tenant in SERVED}:
+        for dbname in {tenant.dbname: None for tenant in (*SERVED, TEMPLATE)}:
             server.create_database(dbname)
-        for tenant in SERVED:
+        for tenant in (*SERVED, TEMPLATE):
             _furnish(server, tenant)
         yield server
 
@@ -54,15 +59,18 @@ def _furnish(server: EmbeddedPostgres, tenant: Tenant) -> None:
 
 
 def audit(
-    server: EmbeddedPostgres, written: Mapping[str, int], doubtful: Mapping[str, int]
+    server: EmbeddedPostgres,
+    written: Mapping[str, int],
+    doubtful: Mapping[str, int],
+    tenants: Iterable[Tenant] = SERVED,
 ) -> list[str]:
-    """Compare what is in the tables with what the tenants have *written*, row by row.
+    """Compare what is in the tables of *tenants* with what the tenants have *written*, row by row.
 
     There may be as many more as are *doubtful*: committed by a process that was killed before it
     could tell. Return what is wrong: rows that are lost, never written, or of others.
     """
     wrong: list[str] = []
-    for tenant in SERVED:
+    for tenant in tenants:
         least = written.get(tenant.name, 0)
         most = least + doubtful.get(tenant.name, 0)
         found = _count(server, tenant)

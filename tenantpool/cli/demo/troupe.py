@@ -7,14 +7,14 @@ import json
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from types import TracebackType
 from typing import Any, Self
 
-from tenantpool.cli.demo.cast import MORTAL, PROCESSES, TENANTS
-from tenantpool.cli.demo.worker import END, GO, Job, Report
+from tenantpool.cli.demo.cast import CARELESS, MORTAL, NOISY, PROCESSES, TENANTS
+from tenantpool.cli.demo.worker import CALM, END, GO, Job, Report
 
 _LONGEST_START = 30.0
 _LONGEST_END = 25.0
@@ -28,6 +28,8 @@ class Player:
         self.is_killed = False
         self.told: Counter[str] = Counter()
         """Orders that it told of at once, by tenant."""
+        self.findings: list[tuple[str, Mapping[str, Any]]] = []
+        """What query insight has found in it, by kind."""
         self.report: Report | None = None
         self._process = process
         self._ready = asyncio.Event()
@@ -51,7 +53,7 @@ class Player:
         await self._ready.wait()
         if not self._has_begun:
             self._has_begun = True
-            self._tell(GO)
+            self.tell(GO)
 
     def kill(self) -> None:
         """As ``kill -9`` does. Does not block."""
@@ -64,7 +66,7 @@ class Player:
         with suppress(TimeoutError):
             async with asyncio.timeout(_LONGEST_END):
                 await self.begin()
-                self._tell(END)
+                self.tell(END)
                 await self._listening
         await self.close()
 
@@ -89,7 +91,8 @@ class Player:
         code = self._process.returncode
         return [] if self.is_killed else [f"{self.job.name} ended with code {code}, and no report"]
 
-    def _tell(self, word: bytes) -> None:
+    def tell(self, word: bytes) -> None:
+        """Tell it one of the words of ``worker``. Does not block."""
         assert self._process.stdin is not None
         if self._process.returncode is None:
             self._process.stdin.write(word)
@@ -106,6 +109,8 @@ class Player:
                 self._ready.set()
             case {"wrote": tenant}:
                 self.told[tenant] += 1
+            case {"found": kind, "fields": fields}:
+                self.findings.append((kind, fields))
             case {"report": report}:
                 self.report = Report(**report)
 
@@ -148,6 +153,12 @@ class Troupe:
             self.players.append(another)
         await another.begin()
 
+    def calm(self) -> None:
+        """Let the noisy tenant ask for less from now on. Does not block."""
+        for player in self.players:
+            if NOISY in player.job.tasks:
+                player.tell(CALM)
+
     async def end(self) -> None:
         """Let all finish and report. Blocks until they are gone."""
         async with self._changing:
@@ -181,6 +192,11 @@ class Troupe:
         """The one that may be killed."""
         return next(player for player in self.players if player.job.tells_orders)
 
+    @property
+    def careless(self) -> Player:
+        """The one that does what it should not."""
+        return next(player for player in self.players if player.job.is_careless)
+
     def _jobs(self) -> Iterator[Job]:
         for number in range(PROCESSES):
             tasks = {
@@ -193,3 +209,4 @@ class Troupe:
         (mortal,) = (tenant for tenant in TENANTS if tenant.name == MORTAL)
         name = f"worker {PROCESSES + 1}"
         yield Job(name, self._target, {MORTAL: mortal.tasks}, tells_orders=True)
+        yield Job(CARELESS, self._target, {}, is_careless=True)

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from psycopg import AsyncConnection
 
-from tenantpool.cli.demo.cast import NOISY, TENANTS, Tenant
+from tenantpool.cli.demo.cast import NOISY, QUIET_TASKS, TENANTS, Tenant
 from tenantpool.errors import Reason, Refused
 
 HOLD = 0.01
@@ -48,15 +48,21 @@ class Work:
         self._lender = lender
         self._wrote = wrote
         self._over = asyncio.Event()
+        self._calmed = asyncio.Event()
         self._tasks = [
-            asyncio.create_task(self._work(tenant), name=f"worker of {tenant.name}")
+            asyncio.create_task(self._work(tenant, number), name=f"worker of {tenant.name}")
             for tenant in TENANTS
-            for _ in range(tasks.get(tenant.name, 0))
+            for number in range(tasks.get(tenant.name, 0))
         ]
+
+    def calm(self) -> None:
+        """Let most tasks of the noisy tenant end with what they have asked for. Does not block."""
+        self._calmed.set()
 
     async def end(self) -> None:
         """Let each task finish the lease that it holds or waits for."""
         self._over.set()
+        self._calmed.set()
         if not self._tasks:
             return
         _, late = await asyncio.wait(self._tasks, timeout=_LONGEST_END)
@@ -65,8 +71,10 @@ class Work:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
 
-    async def _work(self, tenant: Tenant) -> None:
-        while not self._over.is_set():
+    async def _work(self, tenant: Tenant, number: int) -> None:
+        is_loud = tenant.name == NOISY and number >= QUIET_TASKS
+        over = self._calmed if is_loud else self._over
+        while not over.is_set():
             try:
                 async with self._lender.connection(tenant.name) as conn:
                     seen = await self._use(conn, tenant)
@@ -109,7 +117,7 @@ class Work:
 
 
 def _is_expected(tenant: Tenant, reason: Reason) -> bool:
-    """Only who has no database, or asks for far too much, is refused."""
+    """Only who has no database yet, or asks for far too much, is refused."""
     if tenant.is_missing:
         return reason in (Reason.CONNECT_FAILED, Reason.BREAKER_OPEN)
     return tenant.name == NOISY and reason is Reason.QUEUE_FULL

@@ -1,8 +1,8 @@
 """A worker process: ``python -m tenantpool.cli.demo.worker JOB``, started by the demo.
 
 It says on stdout, in a line of JSON each, that it is ready, every order it has written (if the job
-says so), and at its end what it has done. It is told on stdin to begin and to end, and does not
-outlive who tells.
+says so), what query insight has found (in a careless one), and at its end what it has done. It is
+told on stdin to begin, what else to do, and to end; and it does not outlive who tells.
 """
 
 from __future__ import annotations
@@ -11,13 +11,19 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from tenantpool.cli.demo.careless import OPTIONS, Careless
+from tenantpool.cli.demo.listener import listen
 from tenantpool.cli.demo.work import Work
 from tenantpool.client import AsyncLeaseClient
+from tenantpool.insight import Insight
+from tenantpool.insight.finding import KINDS
 
 GO, END = b"go\n", b"end\n"
+CALM, REPEAT, FORGET = b"calm\n", b"repeat\n", b"forget\n"
 """What it is told."""
 
 
@@ -32,6 +38,8 @@ class Job:
     delivery: str = ""
     tells_orders: bool = False
     """Whether it tells of every order at once: it may be killed."""
+    is_careless: bool = False
+    """Whether query insight looks at it, and it does what that finds, when it is told to."""
 
 
 @dataclass(frozen=True)
@@ -50,26 +58,42 @@ async def work(job: Job) -> Report:
     orders = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
-    async with AsyncLeaseClient(job.target, delivery=job.delivery, worker=job.name) as leases:
+    listen(_tell_finding)
+    insight = Insight(OPTIONS) if job.is_careless else None
+    async with AsyncLeaseClient(
+        job.target, delivery=job.delivery, worker=job.name, insight=insight
+    ) as leases:
         await leases.open()
         _say({"ready": True})
-        await _hear(orders, GO)
+        await _obey(orders, until=GO)
         done = Work(leases, job.tasks, _tell_order if job.tells_orders else _keep_quiet)
-        await _hear(orders, END)
+        careless = Careless(leases)
+        duties = {CALM: done.calm, REPEAT: careless.repeat, FORGET: careless.forget}
+        await _obey(orders, duties, until=END)
+        await careless.end()
         await done.end()
         stats = leases.stats()
     delivered = {job.delivery or "hand-off": stats.acquired, "parked": stats.reused}
     return Report(dict(done.written), done.wrong, delivered)
 
 
-async def _hear(orders: asyncio.StreamReader, word: bytes) -> None:
-    """Wait for the *word*. Without a demo there is nobody to work for, or to report to."""
-    if await orders.readline() != word:
-        os._exit(1)
+async def _obey(
+    orders: asyncio.StreamReader, duties: Mapping[bytes, Callable[[], None]] = {}, *, until: bytes
+) -> None:
+    """Do what each word says. Without a demo there is nobody to work for, or to report to."""
+    while (word := await orders.readline()) != until:
+        if word not in duties:
+            os._exit(1)
+        duties[word]()
 
 
 def _tell_order(tenant: str) -> None:
     _say({"wrote": tenant})
+
+
+def _tell_finding(event: str, fields: Mapping[str, object]) -> None:
+    if event in KINDS:
+        _say({"found": event, "fields": fields})
 
 
 def _keep_quiet(tenant: str) -> None:
