@@ -12,10 +12,10 @@ from math import inf
 from time import monotonic
 from typing import Final
 
+from tenantpool.journal import logger
 from tenantpool.manager._async.manager import AsyncManager
 from tenantpool.manager.advice import Advice, Server, advise
 from tenantpool.manager.health import Status, judge
-from tenantpool.manager.journal import logger
 from tenantpool.manager.recent import Recent
 from tenantpool.service.turns import short_turns
 

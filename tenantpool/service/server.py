@@ -215,7 +215,7 @@ class Server:
         from tenantpool.observe.source import Source as Observed
 
         parts = (self.manager, self.desk, self.guard, self.rpc.meter, self.reloader, self.alerts)
-        observed = Observed(*parts)
+        observed = Observed(*parts, self.findings)
         return HttpServer(observed, certificates)
 
     def _reload_problem(self) -> str:

@@ -128,7 +128,7 @@ def _is_calm(scene: Scene) -> bool:
     return stats is not None and stats.waiting < MAX_WAITING // 2
 
 
-def _finding(scene: Scene, kind: str) -> dict[str, Any] | None:
+def _finding(scene: Scene, kind: str) -> Mapping[str, Any] | None:
     """What query insight has told of the careless worker."""
     return next((fields for of, fields in scene.troupe.careless.findings if of == kind), None)
 
