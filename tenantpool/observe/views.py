@@ -193,7 +193,7 @@ async def _configuration(look: Look, visitor: Visitor, query: Query, of: str) ->
         "overrides": [override_row(look, override) for override in overrides[:_MOST_OVERRIDES]],
         "more_overrides": max(0, len(overrides) - _MOST_OVERRIDES),
         "now": time(),
-        "digest": look.source.manager.roster.digest,
+        "digest": await asyncio.to_thread(lambda: settings.digest),
         "yaml": await asyncio.to_thread(effective_yaml, settings, _MOST_TENANTS),
         "hidden": max(0, len(settings.tenants) - _MOST_TENANTS),
         "reloads": list(look.source.reloader.recent),
