@@ -100,10 +100,13 @@ def tenant_row(look: Look, name: str, counsel: Counsel) -> Values:
     }
 
 
-def verdict_on(look: Look, name: str, counsel: Counsel) -> Verdict | None:
-    """How the tenant does; None: nobody has asked for it."""
+def why_of(look: Look, name: str, counsel: Counsel) -> str:
+    """How the tenant does, with a remedy unless there is advice; empty: nobody asked for it."""
     seat = look.seat(name)
-    return _judged(look, *seat, counsel)[1] if seat is not None else None
+    if seat is None:
+        return ""
+    _, verdict = _judged(look, *seat, counsel)
+    return verdict.figures if counsel.of(name) else verdict.why
 
 
 def _judged(

@@ -21,7 +21,7 @@ from .look import Look, Query, Values
 from .metrics import shut_pools
 from .pulse import ALL
 from .reading import Load, Reading
-from .tenant_page import override_row, tenant_page, tenant_row, verdict_on
+from .tenant_page import override_row, tenant_page, tenant_row, why_of
 from .words import summary
 
 Make: TypeAlias = Callable[[Look, Visitor, Query, str], Awaitable[Values]]
@@ -90,7 +90,7 @@ async def _overview(look: Look, visitor: Visitor, query: Query, of: str) -> Valu
         "signals": look.hub.pulse.latest(ALL),
         "busiest": reading.busiest(_BUSIEST),
         "busy": sum(reading.busy.values()),
-        "troubled": [(load, verdict_on(look, load.name, counsel)) for load in _troubled(reading)],
+        "troubled": [(load, why_of(look, load.name, counsel)) for load in _troubled(reading)],
         "advice": counsel.advice[:_MOST_ADVICE],
         "more_advice": max(0, len(counsel.advice) - _MOST_ADVICE),
         "firing": firing[:_MOST_ALERTS],

@@ -215,11 +215,11 @@ async def test_what_statements_told_is_shown_with_the_fix() -> None:
         assert "Nothing that should be looked at." in await drawn(look, may_read=True)
         for tenant in "acme", "acme", "globex":
             insight.note(
-                Finding("slow statement", tenant, "took 1 s", "add an index", statement, "a.py:1")
+                Finding("slow statement", tenant, "took 1 s", "Add an index", statement, "a.py:1")
             )
         text = await drawn(look, may_read=True)
         assert "slow statement Took 1 s 2 times, last" in text
-        assert f"add an index at a.py:1 {statement}" in text
+        assert f"Add an index at a.py:1 {statement}" in text
         hidden = await drawn(look, may_read=False)
-        assert "add an index at a.py:1 log in to read the statement" in hidden
+        assert "Add an index at a.py:1 log in to read the statement" in hidden
         assert "orders" not in hidden
