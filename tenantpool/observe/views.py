@@ -29,6 +29,8 @@ Make: TypeAlias = Callable[[Look, Visitor, Query, str], Awaitable[Values]]
 _BUSIEST = 12
 _TROUBLED = 6
 _CELLS = 240
+_ROWS = 10
+"""Rows that are made before others may go on: about half a millisecond."""
 _SLOW = 0.1
 """Seconds that the first in a tenant's queue waits before the overview speaks of it."""
 _MOST_TENANTS = 200
@@ -134,8 +136,10 @@ async def _tenants(look: Look, visitor: Visitor, query: Query, of: str) -> Value
     )
     found = await find(look, wanted)
     counsel = await look.advisor.counsel()
-    rows = [tenant_row(look, name, counsel) for name in found.names]
-    await asyncio.sleep(0)
+    rows: list[Values] = []
+    for start in range(0, len(found.names), _ROWS):
+        rows += [tenant_row(look, name, counsel) for name in found.names[start : start + _ROWS]]
+        await asyncio.sleep(0)
     return {
         "wanted": wanted,
         "found": found,
