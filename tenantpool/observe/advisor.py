@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -113,10 +112,11 @@ def _counsel(servers: Sequence[Server], recent: Sequence[Recent]) -> Counsel:
     with short_turns():
         unhappy = frozenset(tenant.tenant for tenant in recent if not _is_well(tenant))
         advice = advise(servers, recent, unhappy)
-        by_tenant: dict[str, list[Advice]] = defaultdict(list)
+        by_tenant: dict[str, tuple[Advice, ...]] = {}
         for what in advice:
+            alone = (what,)  # shared, as one advice can be for ten thousand
             for name in what.tenants:
-                by_tenant[name].append(what)
+                by_tenant[name] = by_tenant[name] + alone if name in by_tenant else alone
         return Counsel(advice, by_tenant)
 
 
