@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+import gc
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from math import inf
@@ -71,19 +71,40 @@ class Advisor:
                 await self._task
 
     async def _find(self, now: float) -> None:
-        found: list[Recent] = []
+        count = 0
         try:
-            rest = self._manager.recorder.recent(now)
-            while some := list(islice(rest, _SLICE)):
-                found += some
-                await asyncio.sleep(0)
-            servers = [shell.server for shell in self._manager.shells.values()]
-            self._counsel = await asyncio.to_thread(_counsel, servers, found)
+            with _no_collection():
+                self._counsel, count = await self._counsel_at(now)
         except Exception:
             logger.exception("advice could not be found, going on")
         finally:
-            self._due = monotonic() + _REST + _REST_EACH * len(found)
+            self._due = monotonic() + _REST + _REST_EACH * count
             self._task = None
+
+    async def _counsel_at(self, now: float) -> tuple[Counsel, int]:
+        """With how many tenants it was made from."""
+        found: list[Recent] = []
+        rest = self._manager.recorder.recent(now)
+        while some := list(islice(rest, _SLICE)):
+            found += some
+            await asyncio.sleep(0)
+        servers = [shell.server for shell in self._manager.shells.values()]
+        return await asyncio.to_thread(_counsel, servers, found), len(found)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """What is made inside is gone at the end: no reason to look through all objects there are.
+
+    That would keep the event loop waiting for a tenth of a second where there are many tenants.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _counsel(servers: Sequence[Server], recent: Sequence[Recent]) -> Counsel:
@@ -91,10 +112,11 @@ def _counsel(servers: Sequence[Server], recent: Sequence[Recent]) -> Counsel:
     with short_turns():
         unhappy = frozenset(tenant.tenant for tenant in recent if not _is_well(tenant))
         advice = advise(servers, recent, unhappy)
-        by_tenant: dict[str, list[Advice]] = defaultdict(list)
+        by_tenant: dict[str, tuple[Advice, ...]] = {}
         for what in advice:
+            alone = (what,)  # shared, as one advice can be for ten thousand
             for name in what.tenants:
-                by_tenant[name].append(what)
+                by_tenant[name] = by_tenant[name] + alone if name in by_tenant else alone
         return Counsel(advice, by_tenant)
 
 

@@ -11,6 +11,7 @@ from tenantpool.core.counters import MAX_LEASE
 from tenantpool.core.limits import RECALL, RETURN
 from tenantpool.core.tenant import Tenant
 from tenantpool.errors import Reason
+from tenantpool.manager._async.shell import AsyncShell
 from tenantpool.manager.health import Verdict, assess
 from tenantpool.manager.scaled import Scaled
 from tenantpool.manager.stats import ManagerStats, TenantStats, tenant_stats
@@ -88,29 +89,34 @@ def tenant_row(look: Look, name: str, counsel: Counsel) -> Values:
         spec = look.source.manager.roster.tenant(name)
         return {"name": name, "tier": spec.limits.tier, "cap": spec.limits.cap, "stats": None}
     shell, tenant = seat
-    stats = tenant_stats(shell.core, tenant)
+    stats, verdict = _judged(look, shell, tenant, counsel)
     return {
         "name": name,
         "tier": stats.tier,
         "cap": stats.cap,
         "stats": stats,
         "load": load_of(shell.core, tenant, monotonic()),
-        "verdict": _verdict(look, stats, counsel),
+        "verdict": verdict,
     }
 
 
-def verdict_on(look: Look, name: str, counsel: Counsel) -> Verdict | None:
-    """How the tenant does; None: nobody has asked for it."""
+def why_of(look: Look, name: str, counsel: Counsel) -> str:
+    """How the tenant does, with a remedy unless there is advice; empty: nobody asked for it."""
     seat = look.seat(name)
-    return _verdict(look, tenant_stats(seat[0].core, seat[1]), counsel) if seat else None
+    if seat is None:
+        return ""
+    _, verdict = _judged(look, *seat, counsel)
+    return verdict.figures if counsel.of(name) else verdict.why
 
 
-def _verdict(look: Look, stats: TenantStats, counsel: Counsel) -> Verdict:
-    seat = look.seat(stats.name)
-    recent = look.source.manager.recorder.of(monotonic(), *seat) if seat is not None else None
+def _judged(
+    look: Look, shell: AsyncShell, tenant: Tenant, counsel: Counsel
+) -> tuple[TenantStats, Verdict]:
+    name, stats = tenant.name, tenant_stats(shell.core, tenant)
+    recent = look.source.manager.recorder.of(monotonic(), shell, tenant)
     measured = [recent] if recent is not None else []
-    snapshot = ManagerStats({}, {stats.name: stats})
-    return assess(snapshot, measured, advice=counsel.of(stats.name)).tenants[stats.name]
+    health = assess(ManagerStats({}, {name: stats}), measured, advice=counsel.of(name))
+    return stats, health.tenants[name]
 
 
 # -- what is in force ------------------------------------------------------------------------------
