@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import signal
 import subprocess
@@ -11,11 +12,16 @@ from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
 
+import psycopg
 import pytest
 
 from tenantpool.cli.demo import stage
 from tenantpool.cli.demo.cast import CAPACITY, SERVED, TENANTS
+from tenantpool.cli.demo.life import Life
+from tenantpool.cli.demo.sampler import Sampler
+from tenantpool.cli.demo.scene import Scene
 from tenantpool.cli.demo.score import Line, Score, judge, last_line
+from tenantpool.embedded import EmbeddedPostgres
 from tests.support.wait import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -25,6 +31,21 @@ LAST_LINE = re.compile(
     r" capacity (\d+); refusals: (.+)"
 )
 LONGEST = 60.0
+
+LIFE = (
+    r"noisy: saturated: 40 wait, more are refused at once",
+    r"noisy: asks for less: no longer saturated after [\d.]+ s, in which [\d,]+ were refused",
+    r"ghost: breaker opened: its database does not exist",
+    r"ghost: its database is created",
+    r"ghost: breaker closed by a probe [\d.]+ s later, .*; first lease after [\d.]+ s",
+    r"initech: leak: a lease held for [\d.]+ s by careless worker, taken at careless.py:\d+ in .*",
+    r"initech: that lease revoked, its slot was back after \d+ ms",
+    r"umbrella: N\+1: 101 times \[select .* = \?\] in one lease, at careless.py:\d+ in .*",
+    r"umbrella: how to mend that: .* JOIN.*",
+    r"hooli: changed live: pro → enterprise .*weight 2 → 4.*",
+    r"hooli: tier pro again; its share meanwhile [\d.]+%, [\d.]+% before",
+)
+"""What must happen in every demo, in words."""
 
 
 def children(pid: int) -> list[int]:
@@ -42,7 +63,7 @@ def is_running(pid: int) -> bool:
 
 def test_the_demo_ends_well_and_says_so_in_its_last_line() -> None:
     done = subprocess.run(
-        [*COMMAND, "2.5"], cwd=ROOT, capture_output=True, text=True, timeout=LONGEST
+        [*COMMAND, "6"], cwd=ROOT, capture_output=True, text=True, timeout=LONGEST
     )
     assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
     lines = done.stdout.splitlines()
@@ -59,12 +80,50 @@ def test_the_demo_ends_well_and_says_so_in_its_last_line() -> None:
         assert [tenant.name, tenant.tier] in first_words
     assert "\x1b" not in done.stdout
     deliveries = re.search(
-        r"6 worker processes .*: gateway [\d,]+, hand-off [\d,]+, parked ", done.stdout
+        r"7 worker processes .*: gateway [\d,]+, hand-off [\d,]+, parked ", done.stdout
     )
     assert deliveries, done.stdout
     assert re.search(
         r"One was killed while it held \d+: they were back after [\d.]+ s", done.stdout
     )
+    happened = lines[lines.index("What happened:") + 1 :]
+    live = lines[: lines.index("What happened:")]
+    for act in LIFE:
+        (entry,) = (line for line in happened if re.fullmatch(rf" *[\d.]+ s  {act}", line))
+        assert entry in live
+
+
+def test_what_did_not_happen_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def happens(scene: Scene) -> None:
+        pass
+
+    async def fails(scene: Scene) -> None:
+        raise RuntimeError("it rains")
+
+    async def never_comes(scene: Scene) -> None:
+        await asyncio.Event().wait()
+
+    async def live() -> list[str]:
+        life = Life(Mock())
+        await asyncio.sleep(0)
+        assert not life.is_over
+        await life.end()
+        assert life.is_over
+        return life.wrong
+
+    acts = {"a walk": happens, "a picnic": fails, "a rainbow": never_comes}
+    monkeypatch.setattr("tenantpool.cli.demo.life.ACTS", acts)
+    assert asyncio.run(live()) == ["a picnic: it rains", "a rainbow did not happen"]
+
+
+def test_the_sampler_runs_a_statement_without_a_connection_more(
+    postgres: EmbeddedPostgres,
+) -> None:
+    with Sampler(postgres.dsn()) as sampler:
+        with pytest.raises(psycopg.errors.UndefinedTable):
+            sampler.run("select 1 from nowhere")
+        sampler.run("select 1")
+        wait_until(lambda: sampler.looks > 0, what="it goes on looking")
 
 
 def test_ctrl_c_ends_the_demo_with_the_summary() -> None:

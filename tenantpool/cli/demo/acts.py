@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from time import monotonic
 from typing import Any
 
@@ -58,8 +59,8 @@ async def leak(scene: Scene) -> None:
     """A holder does not give back: that is reported, and its lease is revoked as by a click."""
     await scene.at(0.2)
     scene.troupe.careless.tell(FORGET)
-    reported = await scene.heard("leak", CARELESS)
-    found = await until(lambda: _finding(scene, "long lease"))
+    reported = await scene.heard("leak", CARELESS, LEAKER)
+    found = await until(lambda: _finding(scene, "long lease", LEAKER))
     scene.diary.note(
         LEAKER,
         f"leak: a lease held for {reported.fields['held']:.1f} s by {CARELESS},"
@@ -77,7 +78,7 @@ async def repetition(scene: Scene) -> None:
     """A worker asks for many rows, one at a time: query insight reports it, once."""
     await scene.at(0.15)
     scene.troupe.careless.tell(REPEAT)
-    found = await until(lambda: _finding(scene, "repeated statement"))
+    found = await until(lambda: _finding(scene, "repeated statement", REPEATER))
     scene.diary.note(
         REPEATER,
         f"N+1: {found['count']} times [{found['statement']}] in one lease,"
@@ -128,9 +129,10 @@ def _is_calm(scene: Scene) -> bool:
     return stats is not None and stats.waiting < MAX_WAITING // 2
 
 
-def _finding(scene: Scene, kind: str) -> dict[str, Any] | None:
+def _finding(scene: Scene, kind: str, tenant: str) -> Mapping[str, Any] | None:
     """What query insight has told of the careless worker."""
-    return next((fields for of, fields in scene.troupe.careless.findings if of == kind), None)
+    told = scene.troupe.careless.findings
+    return next((f for of, f in told if (of, f["tenant"]) == (kind, tenant)), None)
 
 
 def _loan(scene: Scene) -> Loan | None:

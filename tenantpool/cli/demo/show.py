@@ -47,7 +47,7 @@ def summary(score: Score) -> str:
     return (
         f"Lent for {score.utilisation:.1%} of the time that {CAPACITY} connections offer,"
         f" with {score.opened} connects in all.\n"
-        f"Every lease wrote an order: all are there, and no tenant saw another's.\n"
+        f"Every order that was committed is there, and no tenant saw another's.\n"
         f"pg_stat_activity was asked {score.looks:,} times."
     )
 
