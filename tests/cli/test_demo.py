@@ -9,18 +9,22 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from unittest.mock import Mock
 
 import psycopg
 import pytest
+from rich.console import Console
 
 from tenantpool.cli.demo import stage
 from tenantpool.cli.demo.cast import CAPACITY, SERVED, TENANTS
+from tenantpool.cli.demo.diary import Entry
 from tenantpool.cli.demo.life import Life
 from tenantpool.cli.demo.sampler import Sampler
 from tenantpool.cli.demo.scene import Scene
 from tenantpool.cli.demo.score import Line, Score, judge, last_line
+from tenantpool.cli.demo.show import picture
 from tenantpool.embedded import EmbeddedPostgres
 from tests.support.wait import wait_until
 
@@ -204,3 +208,26 @@ def test_what_must_hold_and_does_not_is_a_failure() -> None:
         "demo: failed: it broke; 7 leases; at most 21 connections in pg_stat_activity,"
         " capacity 20; refusals: QUEUE_FULL 3"
     )
+
+
+def test_what_happens_is_seen_on_a_terminal_of_few_lines() -> None:
+    score = Score(
+        elapsed=1.0,
+        seconds=6.0,
+        lines=tuple(Line(tenant, None, 0.0) for tenant in TENANTS),
+        leases=7,
+        used=CAPACITY,
+        waiting=0,
+        opened=CAPACITY,
+        refused={},
+        latest=CAPACITY,
+        most=CAPACITY,
+        looks=100,
+    )
+    entries = [Entry(number, "acme", f"event {number}") for number in range(10)]
+    for height, shown in ((24, 2), (60, 6)):
+        console = Console(width=80, height=height, file=StringIO(), record=True)
+        console.print(picture(score, console, entries))
+        lines = console.export_text().splitlines()[:height]
+        assert sum("acme: event" in line for line in lines) == shown
+        assert any("acme: event 9" in line for line in lines)
