@@ -59,8 +59,8 @@ async def leak(scene: Scene) -> None:
     """A holder does not give back: that is reported, and its lease is revoked as by a click."""
     await scene.at(0.2)
     scene.troupe.careless.tell(FORGET)
-    reported = await scene.heard("leak", CARELESS)
-    found = await until(lambda: _finding(scene, "long lease"))
+    reported = await scene.heard("leak", CARELESS, LEAKER)
+    found, *_ = await until(lambda: _findings(scene, "long lease", LEAKER))
     scene.diary.note(
         LEAKER,
         f"leak: a lease held for {reported.fields['held']:.1f} s by {CARELESS},"
@@ -78,13 +78,16 @@ async def repetition(scene: Scene) -> None:
     """A worker asks for many rows, one at a time: query insight reports it, once."""
     await scene.at(0.15)
     scene.troupe.careless.tell(REPEAT)
-    found = await until(lambda: _finding(scene, "repeated statement"))
+    found, *_ = await until(lambda: _findings(scene, "repeated statement", REPEATER))
     scene.diary.note(
         REPEATER,
         f"N+1: {found['count']} times [{found['statement']}] in one lease,"
         f" at {_short(found['place'])}",
     )
     scene.diary.note(REPEATER, f"how to mend that: {found['fix'].partition(';')[0]}")
+    await scene.at(0.8)
+    if (times := len(_findings(scene, "repeated statement", REPEATER))) > 1:
+        raise RuntimeError(f"it was reported {times} times")
 
 
 async def promotion(scene: Scene) -> None:
@@ -129,9 +132,10 @@ def _is_calm(scene: Scene) -> bool:
     return stats is not None and stats.waiting < MAX_WAITING // 2
 
 
-def _finding(scene: Scene, kind: str) -> Mapping[str, Any] | None:
+def _findings(scene: Scene, kind: str, tenant: str) -> list[Mapping[str, Any]]:
     """What query insight has told of the careless worker."""
-    return next((fields for of, fields in scene.troupe.careless.findings if of == kind), None)
+    told = scene.troupe.careless.findings
+    return [fields for of, fields in told if of == kind and fields["tenant"] == tenant]
 
 
 def _loan(scene: Scene) -> Loan | None:

@@ -69,7 +69,7 @@ PROCESSES = 4
 """Worker processes that share the tasks, besides that of MORTAL and the careless one."""
 
 CARELESS = "careless worker"
-"""A process that repeats statements for REPEATER, and gives a lease of LEAKER not back."""
+"""A process that repeats statements for REPEATER, and does not give back a lease of LEAKER."""
 
 REPEATER, LEAKER = "umbrella", "initech"
 

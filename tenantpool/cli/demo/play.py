@@ -136,7 +136,7 @@ class Demo:
             while (left := self._left(started)) > 0 and not curtain.is_set():
                 score = self._read(sampler, started)
                 if live:
-                    picture = show.picture(score, self._console.width, self.diary.entries)
+                    picture = show.picture(score, self._console, self.diary.entries)
                     view.update(picture, refresh=True)
                 elif score.elapsed > 0.1:
                     self._console.print(show.progress(score), highlight=False)

@@ -87,7 +87,8 @@ class Sampler:
     def run(self, statement: str) -> None:
         """Run *statement* between two bursts: a connection of its own would be counted.
 
-        Blocks until it is done, and raises what it raises; TimeoutError after 30 seconds.
+        Blocks until it is done. Raises what it raises, CancelledError if the block ends before its
+        turn, and TimeoutError after 30 seconds.
         """
         done: Future[None] = Future()
         self._errands.put((statement, done))
@@ -105,6 +106,8 @@ class Sampler:
             self._error = error
         finally:
             self._ready.set()
+            while not self._errands.empty():
+                self._errands.get()[1].cancel()
 
     def _run_errands(self, conn: psycopg.Connection) -> None:
         while not self._errands.empty():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import NamedTuple, TypeVar
 
@@ -31,8 +31,8 @@ class Scene(NamedTuple):
         """Wait until this *part* of the time is over, 0 to 1."""
         await asyncio.sleep(self.diary.began + part * self.seconds - monotonic())
 
-    async def heard(self, name: str, about: str) -> Event:
-        """Wait until tenantpool logs this event with *about* among the values of its fields."""
+    async def heard(self, name: str, *about: str) -> Event:
+        """Wait until tenantpool logs this event, with all of *about* as values of its fields."""
         return await until(lambda: self._event(name, about))
 
     def tenant(self, name: str) -> TenantStats | None:
@@ -44,9 +44,9 @@ class Scene(NamedTuple):
         tenants = self.server.manager.stats().tenants
         return tenants[name].held, sum(tenant.held for tenant in tenants.values())
 
-    def _event(self, name: str, about: str) -> Event | None:
+    def _event(self, name: str, about: Sequence[str]) -> Event | None:
         events = (event for event in self.diary.events if event.name == name)
-        return next((event for event in events if about in event.fields.values()), None)
+        return next((e for e in events if {*about} <= {*e.fields.values()}), None)
 
 
 async def until(look: Callable[[], T | None]) -> T:

@@ -23,18 +23,25 @@ _COLOURS = (
     *("bright_magenta", "magenta", "bright_blue", "blue", "cyan", "green", "bright_green"),
     *("bright_red", "yellow", "bright_yellow", "bright_cyan", "white"),
 )
-_LATEST = 5
+_LEAST_LATEST, _MOST_LATEST = 2, 6
 """Lines of what happened that are shown while it goes on."""
+_OTHER_LINES = 24
+"""Lines of all the rest."""
 
 _SLOT = "██"
 _OPEN = "▒▒"
 _FREE = "··"
 
 
-def picture(score: Score, width: int, entries: Sequence[Entry] = ()) -> RenderableType:
-    """The live view, for a terminal of *width* columns, with the latest *entries* of the diary."""
-    latest = [Text(str(entry), no_wrap=True, overflow="ellipsis") for entry in entries[-_LATEST:]]
-    return Group(_clock(score), _bar(score), board(score, width), _witness(score), *latest)
+def picture(score: Score, console: Console, entries: Sequence[Entry]) -> RenderableType:
+    """The live view, for the terminal of *console*, with the latest *entries* of the diary.
+
+    They stand where a terminal of few lines shows them, too.
+    """
+    room = min(_MOST_LATEST, max(_LEAST_LATEST, console.height - _OTHER_LINES))
+    latest = [Text(str(entry), no_wrap=True, overflow="ellipsis") for entry in entries[-room:]]
+    table = board(score, console.width)
+    return Group(_clock(score), _bar(score), *latest, table, _witness(score))
 
 
 def is_live(console: Console) -> bool:
@@ -47,7 +54,7 @@ def summary(score: Score) -> str:
     return (
         f"Lent for {score.utilisation:.1%} of the time that {CAPACITY} connections offer,"
         f" with {score.opened} connects in all.\n"
-        f"Every lease wrote an order: all are there, and no tenant saw another's.\n"
+        f"Every order that was committed is there, and no tenant saw another's.\n"
         f"pg_stat_activity was asked {score.looks:,} times."
     )
 

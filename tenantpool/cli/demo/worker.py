@@ -65,7 +65,7 @@ async def work(job: Job) -> Report:
     ) as leases:
         await leases.open()
         _say({"ready": True})
-        await _obey(orders, until=GO)
+        await _obey(orders, {}, until=GO)
         done = Work(leases, job.tasks, _tell_order if job.tells_orders else _keep_quiet)
         careless = Careless(leases)
         duties = {CALM: done.calm, REPEAT: careless.repeat, FORGET: careless.forget}
@@ -78,7 +78,7 @@ async def work(job: Job) -> Report:
 
 
 async def _obey(
-    orders: asyncio.StreamReader, duties: Mapping[bytes, Callable[[], None]] = {}, *, until: bytes
+    orders: asyncio.StreamReader, duties: Mapping[bytes, Callable[[], None]], *, until: bytes
 ) -> None:
     """Do what each word says. Without a demo there is nobody to work for, or to report to."""
     while (word := await orders.readline()) != until:
