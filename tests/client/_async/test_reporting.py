@@ -48,14 +48,19 @@ async def test_a_heartbeat_says_nothing_when_there_is_nothing(
     assert sorted(len(beat.findings) for beat in fake.heard("heartbeat"))[-2:] == [0, 1]
 
 
-async def test_an_older_service_hears_nothing_of_it(open_client: OpenClient, fake: FakeService):
+async def test_a_service_hears_of_it_only_if_it_is_new_enough(
+    open_client: OpenClient, fake: FakeService
+):
     client = await open_watched(open_client, fake, size=0)
     await run(client)
     await wait_until(lambda: len(fake.heard("heartbeat")) >= 3)
-    await run(client)
-    await client.close()
     assert said(fake) == []
     assert client.stats().sessions == 1
+    fake.max_findings_size = SIZE  # it is replaced by one that wants to hear
+    fake.hang_up()
+    await run(client, "select 1 + 1")
+    await wait_until(lambda: len(said(fake)) >= 2)
+    assert {finding.statement for finding in said(fake)} == {"select ?", "select ? + ?"}
 
 
 async def test_what_was_not_answered_is_said_to_the_next_session(

@@ -47,14 +47,17 @@ def test_a_heartbeat_says_nothing_when_there_is_nothing(open_client: OpenClient,
     assert sorted(len(beat.findings) for beat in fake.heard("heartbeat"))[-2:] == [0, 1]
 
 
-def test_an_older_service_hears_nothing_of_it(open_client: OpenClient, fake: FakeService):
+def test_a_service_hears_of_it_only_if_it_is_new_enough(open_client: OpenClient, fake: FakeService):
     client = open_watched(open_client, fake, size=0)
     run(client)
     wait_until(lambda: len(fake.heard("heartbeat")) >= 3)
-    run(client)
-    client.close()
     assert said(fake) == []
     assert client.stats().sessions == 1
+    fake.max_findings_size = SIZE  # it is replaced by one that wants to hear
+    fake.hang_up()
+    run(client, "select 1 + 1")
+    wait_until(lambda: len(said(fake)) >= 2)
+    assert {finding.statement for finding in said(fake)} == {"select ?", "select ? + ?"}
 
 
 def test_what_was_not_answered_is_said_to_the_next_session(
