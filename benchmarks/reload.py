@@ -60,9 +60,10 @@ def _report_reloads(result: Result, found: dict[str, Any]) -> None:
     result.raw["reloads"] = found
     result.notes.append(
         "A lease is one statement (SELECT 1) of one of 8 workers, each with a tenant of its own, on"
-        " one event loop. Every reload finds a file that has changed a tier of all of them; those"
-        " asked for while one is under way, or within a quarter of a second, are answered by the"
-        " next. Rounds with and without reloads alternate; the ratio is the median of theirs."
+        " one event loop. Another process changes the file at that rate, in all rounds; it changes"
+        " the tier of all tenants. The file is read once a second at most: who asks meanwhile is"
+        " answered by the next reading. Rounds with and without reloads alternate; the ratio is the"
+        " median of theirs."
     )
 
 

@@ -82,6 +82,8 @@ def _read(
     settings: type[BaseSettings], written: Mapping[str, str], *, prefix: str, kind: str
 ) -> Source:
     """Nest the values of the *written* names; ConfigError for those that are no settings."""
+    if not written:
+        return {}, partial(_place, {}, kind)
     ways = {name: tuple(name[len(prefix) :].lower().split(DELIMITER)) for name in written}
     flat = {DELIMITER.join(ways[name]): value for name, value in written.items()}
     values = _nest(settings, flat)
