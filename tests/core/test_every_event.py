@@ -344,7 +344,7 @@ DEEP = os.environ.get("HYPOTHESIS_PROFILE") == "deep"
 
 TestEveryEvent = EveryEvent.TestCase
 TestEveryEvent.settings = settings(
-    max_examples=5000 if DEEP else 500,
+    max_examples=5000 if DEEP else 300,
     stateful_step_count=60,
     derandomize=not DEEP,
     phases=tuple(Phase) if DEEP else (Phase.generate,),
