@@ -45,6 +45,7 @@ class Operations(Shrinks):
         tenant = self._living(tenant)
         tenant.draining = True
         self._stop(now, tenant)
+        self._unpark(tenant)
         self._dispatch(now)
         return self._flush()
 

@@ -13,6 +13,7 @@ from tenantpool.errors import (
     IdentityLimit,
     LeaseEnded,
 )
+from tenantpool.service import parking
 from tenantpool.service.desk import Desk
 from tenantpool.service.identity import Identity
 from tenantpool.service.loan import seconds
@@ -119,6 +120,25 @@ async def test_a_full_database_recalls_the_leases_of_all_tenants(
         with pytest.raises(DatabaseLimit):
             await desk.acquire(ME, wanted("a", timeout=seconds(0.05)))
         assert ear.of("recall")[0].tenant == ""
+
+
+async def test_what_a_worker_has_parked_of_a_drained_tenant_is_asked_for_until_it_is_back(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(parking, "_OUTDATED_QUIET", 0.01)
+    ear, idle = Ear(), Ear()
+    begin(desk, idle)
+    held = [await desk.acquire(begin(desk, ear), wanted()) for _ in range(2)]
+    drain = asyncio.create_task(held[0].shell.drain(held[0].tenant, 30.0))
+    await wait_until_async(lambda: len(ear.of("recall")) > 4, what="more than one recall each")
+    assert {recall.tenant for recall in ear.of("recall")} == {"a"}
+    assert not idle.heard, "it has nothing"
+    for loan in held:
+        desk.release(ME, ref(loan))
+    assert await drain
+    asked = len(ear.heard)
+    await asyncio.sleep(0.05)
+    assert len(ear.heard) == asked
 
 
 # -- passes ----------------------------------------------------------------------------------------
