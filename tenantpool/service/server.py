@@ -50,11 +50,15 @@ class Server:
         self.guard = Guard(rules)
         self._store = OverrideStore(state_folder(rules), rules.name)
         roster = Roster(settings, overrides=in_force(self._store.load(), time.time()))
-        self.manager = AsyncManager(roster, mark=f"tenantpool/{rules.name}")
-        self.desk = Desk(self.manager, rules)
-        certificates = Certificates(rules.tls) if rules.tls is not None else None
         path = default_folder() if rules.folder == AUTO else rules.folder
         self.folder = Folder(Path(path)) if path is not None else None
+        self.manager = AsyncManager(
+            roster,
+            mark=f"tenantpool/{rules.name}",
+            register=self.folder.path / f"{rules.name}.backends" if self.folder else None,
+        )
+        self.desk = Desk(self.manager, rules)
+        certificates = Certificates(rules.tls) if rules.tls is not None else None
         self.source = source if source is not None else Source()
         self.reloader = Reloader(self.manager, self.source, follower=self)
         self.overriding = Overriding(self.reloader, self._store)

@@ -48,6 +48,11 @@ class Clerk(Operator):
         """The service's backends, without the attendant's."""
         return set(self.ask(_OURS))
 
+    def alive(self, pids: set[int]) -> set[int]:
+        """Those of *pids* that are still there, whatever they call themselves."""
+        query = "select coalesce(json_agg(pid), '[]') from pg_stat_activity where pid = any (%s)"
+        return set(self.ask(query, list(pids)))
+
     def backends_now(self) -> list[Any]:
         """What there is to be said of them."""
         return list(self.ask(_OURS.replace("json_agg(pid)", f"json_agg({_FACTS})")))

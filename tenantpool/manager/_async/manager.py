@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from time import monotonic
 from types import TracebackType
 from typing import Any, Self
@@ -27,6 +28,7 @@ from tenantpool.manager.capacity import check_mark, check_room
 from tenantpool.manager.foresight import Impact, impacts
 from tenantpool.manager.health import Health, assess
 from tenantpool.manager.recent import Recorder
+from tenantpool.manager.register import Register
 from tenantpool.manager.result import Result
 from tenantpool.manager.stats import ManagerStats, snapshot
 
@@ -62,7 +64,8 @@ class AsyncManager:
 
     A *mark* is for managers whose connections go to other processes, and must be nobody else's: it
     is the ``application_name`` of all connections; those that carry it when the manager opens
-    are ended. One connection of each database's capacity is kept for this.
+    are ended. One connection of each database's capacity is kept for this. With a *register*, a
+    file that outlives a crash, also those are known that have changed their name since.
 
     An AsyncManager belongs to the event loop that opened it. A manager is not inherited through a
     fork: make one in each process.
@@ -76,12 +79,14 @@ class AsyncManager:
         kwargs: Mapping[str, Any] | None = None,
         configure: Callable[[AsyncConnection[Any]], Awaitable[None]] | None = None,
         mark: str | None = None,
+        register: Path | None = None,
     ) -> None:
         roster = settings if isinstance(settings, Roster) else Roster(settings)
         if mark is not None:
             check_mark(mark)
         check_room(roster.settings, mark)
         self._mark = mark
+        self._register = Register(register) if mark is not None and register is not None else None
         self._connection_class = connection_class
         self._kwargs = dict(kwargs or {})
         self._configure = configure
@@ -144,6 +149,8 @@ class AsyncManager:
             raise ManagerClosed(f"the manager is {self._state} and can't be opened")
         self._state = "open"
         tracing.find()
+        if self._register is not None:
+            self._register.open()
         self._clock = AsyncClock(self._wake, self._sweep, lambda: self.settings.sweep_interval)
         self._shells |= {name: self._make_shell(name) for name in self.settings.databases}
         forks.watch(self)
@@ -174,6 +181,8 @@ class AsyncManager:
         revoked = 0
         for shell in self._shells.values():
             revoked += await shell.close(max(0.0, deadline - monotonic()))
+        if self._register is not None:
+            self._register.close()
         return revoked
 
     def _make_shell(self, name: str) -> AsyncShell:
@@ -186,6 +195,7 @@ class AsyncManager:
             kwargs=self._kwargs,
             configure=self._configure,
             mark=self._mark,
+            register=self._register,
             insight=self.insight,
         )
 
@@ -452,6 +462,8 @@ class AsyncManager:
         self._seats.clear()
         for shell in self._shells.values():
             shell.disown()
+        if self._register is not None:
+            self._register.disown()
 
     def _wake(self) -> None:
         for shell in list(self._shells.values()):

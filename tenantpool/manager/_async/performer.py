@@ -180,6 +180,7 @@ class AsyncPerformer:
             )
         else:
             seconds = monotonic() - started
+            self.steward.opened(link.pid, seconds)
             if self._has_doubts and self.steward.asks:
                 await self._look_again(link)
             self.step(self.core.opened, slot, seconds)
@@ -200,6 +201,7 @@ class AsyncPerformer:
         self._has_doubts |= bool(link.pid) and not link.is_alive
         end = link.cut if revoked else link.end
         if await end(self._close_timeout):
+            self.steward.closed(link.pid)
             slot.connection = None  # the slot may be remembered; the client's socket must not be
             self.step(self.core.closed, slot)
             if self._emptied is not None and self.core.used == 0:

@@ -21,6 +21,7 @@ from tenantpool.core.tenant import Tenant
 from tenantpool.insight.insight import Insight
 from tenantpool.journal import report
 from tenantpool.manager.advice import Server
+from tenantpool.manager.register import Register
 from tenantpool.pools import session
 from tenantpool.pools._async.pool import AsyncPassivePool
 
@@ -53,9 +54,10 @@ class AsyncShell(AsyncPerformer):
         kwargs: Mapping[str, Any],
         configure: Callable[[AsyncConnection[Any]], Awaitable[None]] | None,
         mark: str | None = None,
+        register: Register | None = None,
         insight: Insight | None = None,
     ) -> None:
-        steward = AsyncSteward(name, settings, mark)
+        steward = AsyncSteward(name, settings, mark, register)
         super().__init__(
             Database(name, settings.database_limits(name, steward.size)),
             steward,

@@ -15,6 +15,7 @@ from tenantpool.core.request import GRANTED
 from tenantpool.errors import ConnectFailed, LeaseEnded, NotAllowed
 from tenantpool.journal import report
 from tenantpool.manager.capacity import QUERY, room_of
+from tenantpool.manager.register import Register
 from tenantpool.pools._async.answer import Row
 from tenantpool.pools._async.attendant import AsyncAttendant
 from tenantpool.pools._async.direct import AsyncDirects
@@ -33,14 +34,17 @@ class AsyncSteward:
     A mark belongs to one manager at a time: another one takes its backends for leftovers.
     """
 
-    def __init__(self, name: str, settings: Settings, mark: str | None) -> None:
+    def __init__(
+        self, name: str, settings: Settings, mark: str | None, register: Register | None = None
+    ) -> None:
         self._name = name
         self._settings = settings
         self._mark = mark
         self._timeout = self._database.close_timeout
         self._attendant = AsyncAttendant(self._own_params, self._timeout)
         self._directs = AsyncDirects(self._attendant, mark or "")
-        self._leftovers = AsyncLeftovers(self._attendant, mark or "")
+        self._register = register
+        self._leftovers = AsyncLeftovers(self._attendant, mark or "", self._noted)
         self._looking = False
         self.limit = 0
         """Connections that the server has for us and for others; 0: it was not asked."""
@@ -137,6 +141,21 @@ class AsyncSteward:
                 database=self._name,
                 backends=len(self._leftovers),
             )
+        if self._register is not None and not self._leftovers:
+            self._register.forget_left(self._name)
+
+    def _noted(self) -> dict[int, float]:
+        return self._register.left(self._name) if self._register is not None else {}
+
+    def opened(self, pid: int, age: float) -> None:
+        """There is a backend more, for *age* seconds. Does not block."""
+        if self._register is not None:
+            self._register.add(self._name, pid, age)
+
+    def closed(self, pid: int) -> None:
+        """It has ended. Does not block; also for one that is not known."""
+        if self._register is not None:
+            self._register.drop(self._name, pid)
 
     # -- upkeep --------------------------------------------------------------------------------
 
@@ -206,6 +225,7 @@ class AsyncSteward:
             raise ConnectFailed(
                 lease.tenant.name, "its connection does not make room", database=self._name
             )
+        self.closed(link.pid)
         if lease.state != GRANTED:
             raise LeaseEnded(f"{lease.tenant.name}: the lease was revoked")
         spec = self._settings.tenant(lease.tenant.name)

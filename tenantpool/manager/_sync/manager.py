@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from time import monotonic
 from types import TracebackType
 from typing import Any, Self
@@ -28,6 +29,7 @@ from tenantpool.manager.capacity import check_mark, check_room
 from tenantpool.manager.foresight import Impact, impacts
 from tenantpool.manager.health import Health, assess
 from tenantpool.manager.recent import Recorder
+from tenantpool.manager.register import Register
 from tenantpool.manager.result import Result
 from tenantpool.manager.stats import ManagerStats, snapshot
 
@@ -63,7 +65,8 @@ class Manager:
 
     A *mark* is for managers whose connections go to other processes, and must be nobody else's: it
     is the ``application_name`` of all connections; those that carry it when the manager opens
-    are ended. One connection of each database's capacity is kept for this.
+    are ended. One connection of each database's capacity is kept for this. With a *register*, a
+    file that outlives a crash, also those are known that have changed their name since.
 
     A Manager belongs to the event loop that opened it. A manager is not inherited through a
     fork: make one in each process.
@@ -77,12 +80,14 @@ class Manager:
         kwargs: Mapping[str, Any] | None = None,
         configure: Callable[[Connection[Any]], None] | None = None,
         mark: str | None = None,
+        register: Path | None = None,
     ) -> None:
         roster = settings if isinstance(settings, Roster) else Roster(settings)
         if mark is not None:
             check_mark(mark)
         check_room(roster.settings, mark)
         self._mark = mark
+        self._register = Register(register) if mark is not None and register is not None else None
         self._connection_class = connection_class
         self._kwargs = dict(kwargs or {})
         self._configure = configure
@@ -145,6 +150,8 @@ class Manager:
             raise ManagerClosed(f"the manager is {self._state} and can't be opened")
         self._state = "open"
         tracing.find()
+        if self._register is not None:
+            self._register.open()
         self._clock = Clock(self._wake, self._sweep, lambda: self.settings.sweep_interval)
         self._shells |= {name: self._make_shell(name) for name in self.settings.databases}
         forks.watch(self)
@@ -175,6 +182,8 @@ class Manager:
         revoked = 0
         for shell in self._shells.values():
             revoked += shell.close(max(0.0, deadline - monotonic()))
+        if self._register is not None:
+            self._register.close()
         return revoked
 
     def _make_shell(self, name: str) -> Shell:
@@ -187,6 +196,7 @@ class Manager:
             kwargs=self._kwargs,
             configure=self._configure,
             mark=self._mark,
+            register=self._register,
             insight=self.insight,
         )
 
@@ -449,6 +459,8 @@ class Manager:
         self._seats.clear()
         for shell in self._shells.values():
             shell.disown()
+        if self._register is not None:
+            self._register.disown()
 
     def _wake(self) -> None:
         for shell in list(self._shells.values()):

@@ -22,6 +22,7 @@ from tenantpool.core.tenant import Tenant
 from tenantpool.insight.insight import Insight
 from tenantpool.journal import report
 from tenantpool.manager.advice import Server
+from tenantpool.manager.register import Register
 from tenantpool.pools import session
 from tenantpool.pools._sync.pool import PassivePool
 
@@ -54,9 +55,10 @@ class Shell(Performer):
         kwargs: Mapping[str, Any],
         configure: Callable[[Connection[Any]], None] | None,
         mark: str | None = None,
+        register: Register | None = None,
         insight: Insight | None = None,
     ) -> None:
-        steward = Steward(name, settings, mark)
+        steward = Steward(name, settings, mark, register)
         super().__init__(
             Database(name, settings.database_limits(name, steward.size)),
             steward,

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
 
 from psycopg.errors import InsufficientPrivilege
@@ -15,26 +15,39 @@ from .direct import TERMINATE, Backend
 _LEFT = """
     SELECT pid, pg_catalog.date_part('epoch', backend_start)
     FROM pg_catalog.pg_stat_activity
-    WHERE (application_name = $1 OR pg_catalog.starts_with(application_name, $1 || ' '))
-        AND pid <> pg_catalog.pg_backend_pid()
+    WHERE pid <> pg_catalog.pg_backend_pid()
+        AND (application_name = $1 OR pg_catalog.starts_with(application_name, $1 || ' ')
+            OR EXISTS (
+                SELECT FROM unnest($2::int[], $3::float8[]) AS noted (number, age)
+                WHERE number = pid AND pg_catalog.abs(age - pg_catalog.date_part('epoch',
+                    pg_catalog.clock_timestamp() - backend_start)) < $4::float8
+            ))
 """
 _STILL = """
     SELECT pid, pg_catalog.date_part('epoch', backend_start)
     FROM pg_catalog.pg_stat_activity WHERE pid = ANY ($1::int[])
 """
 _POLL = 0.02
+_TOLERANCE = 5.0
+"""Seconds by which a backend's age may differ from what is known of it."""
 
 
 class Leftovers:
-    """Backends that carry *mark* before anybody of this manager connects with it.
+    """Backends that carry *mark*, or were noted, before anybody of this manager connects.
+
+    *noted* tells the numbers of some and when they were born, in seconds since 1970: by these they
+    are known whatever they call themselves. A number that is another's now has another age.
 
     Theirs who connected with it are gone, or should be: backends outlive a crashed process when
     other processes have their sockets. Those that this login may not end are not waited for.
     """
 
-    def __init__(self, attendant: Attendant, mark: str) -> None:
+    def __init__(
+        self, attendant: Attendant, mark: str, noted: Callable[[], Mapping[int, float]]
+    ) -> None:
         self._attendant = attendant
         self._mark = mark
+        self._noted = noted
         self._left: set[Backend] | None = None
         self._beyond: set[Backend] = set()
 
@@ -61,8 +74,8 @@ class Leftovers:
             for backend in left - told:
                 told.add(backend)
                 self._terminate(backend)
-            pids = ",".join(backend.pid for backend in left)
-            left &= set(_backends(self._attendant.ask(_STILL, f"{{{pids}}}")))
+            pids = _array(backend.pid for backend in left)
+            left &= set(_backends(self._attendant.ask(_STILL, pids)))
             if left <= self._beyond or monotonic() >= deadline:
                 return
             time.sleep(_POLL)
@@ -70,7 +83,10 @@ class Leftovers:
     def _look(self) -> set[Backend]:
         """All of them: found once, as others that carry the mark later are our own."""
         if self._left is None:
-            found = set(_backends(self._attendant.ask(_LEFT, self._mark)))
+            noted, now = self._noted(), time.time()
+            values = _array(noted), _array(now - born for born in noted.values())
+            rows = self._attendant.ask(_LEFT, self._mark, *values, str(_TOLERANCE))
+            found = set(_backends(rows))
             if self._left is None:  # else somebody was faster, and may have let others connect
                 self._left = found
         return self._left
@@ -80,6 +96,10 @@ class Leftovers:
             self._attendant.ask(TERMINATE, *backend)
         except InsufficientPrivilege:
             self._beyond.add(backend)
+
+
+def _array(values: Iterable[object]) -> str:
+    return f"{{{','.join(map(str, values))}}}"
 
 
 def _backends(rows: Iterable[tuple[str | None, ...]]) -> list[Backend]:

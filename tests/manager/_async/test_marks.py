@@ -7,12 +7,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from pathlib import Path
 
 import psycopg
 import pytest
 
-from tenantpool import AsyncManager, ConfigError, Refused
+from tenantpool import AsyncManager, ConfigError, Refused, Settings
 from tenantpool.embedded import EmbeddedPostgres
+from tenantpool.manager.register import Register
 from tests.manager._async.helpers import OpenManager, wait_until
 from tests.manager.support import make_settings, shared
 from tests.pools.frames import query
@@ -114,6 +116,30 @@ async def test_what_a_predecessor_left_is_ended_first(
         conn.execute("select 1")
 
 
+async def test_what_is_noted_is_ended_whatever_it_calls_itself_and_its_number_is_not_enough(
+    postgres: EmbeddedPostgres,
+    database: str,
+    open_manager: OpenManager,
+    leave: Callable[[str], psycopg.Connection],
+    tmp_path: Path,
+):
+    ours, stranger = leave("mine"), leave("stranger")
+    crashed = Register(tmp_path / "test.backends")
+    crashed.open()
+    crashed.add("main", ours.info.backend_pid, 0.0)
+    crashed.add("main", stranger.info.backend_pid, 60.0)
+    crashed.disown()
+    settings = make_settings(postgres, {"a": {"dbname": database}})
+    async with AsyncManager(settings, mark=MARK, register=tmp_path / "test.backends") as manager:
+        with pytest.raises(psycopg.OperationalError):
+            ours.execute("select 1")
+        stranger.execute("select 1")
+        async with manager.connection("a") as conn:
+            noted = (tmp_path / "test.backends").read_text()
+            assert noted.startswith(f'["main", {conn.info.backend_pid}, ')
+    assert not list(tmp_path.iterdir())
+
+
 async def test_the_limit_holds_after_a_crash(
     postgres: EmbeddedPostgres, database: str, open_manager: OpenManager
 ):
@@ -155,11 +181,15 @@ async def test_its_own_connections_are_not_leftovers_whenever_it_looks_again(
     postgres: EmbeddedPostgres, database: str, open_manager: OpenManager
 ):
     """A reload asks for an ``auto`` capacity anew."""
-    tenants, auto = {"a": {"dbname": database}}, {"capacity": "auto"}
-    manager = await open_manager(make_settings(postgres, tenants, headroom=90, **auto), mark=MARK)
+
+    def settings(headroom: int) -> Settings:
+        tenants = {"a": {"dbname": database}}
+        return make_settings(postgres, tenants, capacity="auto", headroom=headroom)
+
+    manager = await open_manager(settings(90), mark=MARK)
     before = capacity(manager)
     async with manager.connection("a") as conn:
-        await manager.apply(make_settings(postgres, tenants, headroom=91, **auto))
+        await manager.apply(settings(91))
         await wait_until(lambda: capacity(manager) == before - 1)
         await conn.execute("select 1")
 
