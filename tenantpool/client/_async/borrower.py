@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from secrets import token_hex
 from time import monotonic
 from typing import Generic
@@ -132,10 +133,12 @@ class AsyncBorrower(Generic[C]):
     ) -> Grant | Status:
         """Ask once; a Status is a refusal. Raises ServiceUnavailable, or as ``deliver`` does."""
         husk = session.shelf.take_husk(tenant) if self._takes_sockets else None
+        meanwhile = None
         if husk is not None:
             request.acquire.husk = husk.number
+            meanwhile = partial(husk.wear, self._dress)
         try:
-            answer = await session.call(request, patience(left))
+            answer = await session.call(request, patience(left), meanwhile)
         except BaseException:
             if husk is not None:
                 session.shelf.drop_husk(husk)  # it may be bound to a lease that comes too late

@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from secrets import token_hex
 from time import monotonic
 from typing import Generic
@@ -133,10 +134,12 @@ class Borrower(Generic[C]):
     ) -> Grant | Status:
         """Ask once; a Status is a refusal. Raises ServiceUnavailable, or as ``deliver`` does."""
         husk = session.shelf.take_husk(tenant) if self._takes_sockets else None
+        meanwhile = None
         if husk is not None:
             request.acquire.husk = husk.number
+            meanwhile = partial(husk.wear, self._dress)
         try:
-            answer = session.call(request, patience(left))
+            answer = session.call(request, patience(left), meanwhile)
         except BaseException:
             if husk is not None:
                 session.shelf.drop_husk(husk)  # it may be bound to a lease that comes too late
