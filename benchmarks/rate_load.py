@@ -248,7 +248,7 @@ async def _idle_streams(shift: Shift) -> int:
 def idle_clients(shift: Shift) -> int:
     """Clients of the gateway that have come with a pass; *ready*: until they have a connection."""
     served = _served(shift)
-    way = GatewayWay(user=shift.spec["user"], ticket=shift.spec["ticket"], dbname="postgres")
+    way = GatewayWay(user=shift.spec["user"], ticket=shift.spec["ticket"])
     found: list[socket.socket] = []
     with ExitStack() as stack:
         while len(found) < shift.spec["each"] and time.monotonic() < shift.starts:

@@ -130,7 +130,7 @@ class Pass:
     def way(self, tenant: str) -> GatewayWay:
         """What takes a lease of *tenant* with each connection."""
         user = f"{tenant}@{self._welcome.session_id}"
-        return GatewayWay(user=user, ticket=self._welcome.session_pass, dbname="postgres")
+        return GatewayWay(user=user, ticket=self._welcome.session_pass)
 
     def conninfo(self, tenant: str) -> str:
         """The same for libpq."""

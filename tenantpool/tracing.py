@@ -125,7 +125,7 @@ class LeaseSpan:
     def refused(self, error: BaseException) -> None:
         """There will be no lease: this is the end."""
         self.leave(error)
-        self._span.end()
+        self.cut()
 
     def leave(self, error: BaseException | None = None) -> None:
         """The block has ended, with an *error* or well: the span is current no more."""
@@ -138,14 +138,21 @@ class LeaseSpan:
         self._inside = None
 
     def end(self, reason: str = "") -> None:
-        """It came back, or was taken away for this *reason*."""
-        if reason:
-            self._span.add_event(_ENDED, {_REASON: reason})
+        """It came back, or was taken away for this *reason*; nothing more if it was cut."""
         self.leave()
-        self._span.end()
+        self.cut(reason)
+
+    def cut(self, reason: str = "") -> None:
+        """The lease is over, wherever its holder is: for that the span is still current."""
+        if self._span.is_recording():
+            if reason:
+                self._span.add_event(_ENDED, {_REASON: reason})
+            self._span.end()
 
     def _fail(self, error: BaseException) -> None:
         """Only errors of ours are told in words: others may hold data."""
+        if not self._span.is_recording():
+            return
         trace = self._on.trace
         name = error.reason if isinstance(error, Refused) else type(error).__qualname__
         words = str(error) if isinstance(error, TenantpoolError) else name

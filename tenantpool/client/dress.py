@@ -11,7 +11,7 @@ from psycopg import AsyncConnection, Connection
 from psycopg.adapt import AdaptersMap
 from psycopg.pq.abc import PGconn
 
-from tenantpool.pools.blind import closed_pgconn
+from tenantpool.blind import closed_pgconn
 
 AnyConnection: TypeAlias = Connection[Any] | AsyncConnection[Any]
 C = TypeVar("C", bound=AnyConnection)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -136,27 +137,32 @@ def _check_catalog(settings: Settings, catalog: Catalog) -> Iterator[Problem]:
 
 def _check_guarantees(settings: Settings) -> Iterator[Problem]:
     for name, database in settings.databases.items():
+        guarantees = settings.promised(name)
         if database.capacity != "auto":
-            yield from check_capacity(name, database.capacity, promised(settings, name))
+            yield from check_capacity(settings, name, database.capacity, guarantees)
 
 
-def promised(settings: Settings, name: str) -> int:
-    """The sum of the guarantees of those tenants in the database *name* that the file lists."""
-    if not any(tier.guarantee for tier in settings.tiers.values()):
-        return 0
-    tiers = (
-        settings.tiers.get(tenant.tier or settings.default_tier)
-        for tenant in settings.tenants.values()
-        if database_of(settings, tenant) == name
-    )
-    return sum(tier.guarantee for tier in tiers if tier)
+def promises(settings: Settings) -> Counter[str]:
+    """For each database the sum of the guarantees of those tenants that the file lists."""
+    found: Counter[str] = Counter()
+    if any(tier.guarantee for tier in settings.tiers.values()):
+        for tenant in settings.tenants.values():
+            if tier := settings.tiers.get(tenant.tier or settings.default_tier):
+                found[database_of(settings, tenant)] += tier.guarantee
+    return found
 
 
-def check_capacity(name: str, capacity: int, guarantees: int) -> Iterator[Problem]:
+def check_capacity(
+    settings: Settings, name: str, capacity: int, guarantees: int, by_overrides: int = 0
+) -> Iterator[Problem]:
     """A guarantee is a promise, so all those of the database *name* must fit into *capacity*."""
+    is_auto = settings.databases[name].capacity == "auto"
     if guarantees > capacity:
         text = f"{capacity} is less than its tenants' guarantees, {guarantees} in all"
-        yield Problem(("databases", name, "capacity"), text, "lower them, or raise it")
+        if by_overrides:
+            text += f", {by_overrides} of them by overrides"
+        more = "max_connections of the server" if is_auto else "it"
+        yield Problem(("databases", name, "capacity"), text, f"lower them, or raise {more}")
 
 
 def _check_tier_name(

@@ -195,7 +195,9 @@ class Tier(Section):
         None, description="Lets each tenant's cap follow its use; null: it stays as it is."
     )
     breaker: Breaker = Field(
-        default_factory=Breaker, description="The circuit breaker of each tenant pool."
+        default_factory=Breaker,
+        description="The circuit breaker of each tenant pool; in one that several tiers "
+        "share, the strictest values count.",
     )
 
     @property

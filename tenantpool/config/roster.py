@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 
-from tenantpool.config.checks import check_capacity, promised
+from tenantpool.config.checks import check_capacity
 from tenantpool.config.listing import Listing
 from tenantpool.config.overrides import Overrides
 from tenantpool.config.resolve import SUSPENDED
@@ -87,8 +86,20 @@ class Roster:
 
         Other than :meth:`Settings.check_capacity` it counts the catalog and the overrides, too.
         """
-        for problem in check_capacity(name, capacity, self._promised(name)):
+        guarantees, by_overrides = self.promised(name), self._promised_by_overrides(name)
+        for problem in check_capacity(self.settings, name, capacity, guarantees, by_overrides):
             raise ConfigError(".".join(problem.loc), problem.text, problem.fix)
+
+    def promised(self, database: str) -> int:
+        """The sum of the guarantees in that database."""
+        settings = self.settings
+        total = settings.promised(database)
+        for (tier, place), times in self.listing.places().items():
+            here = place or settings.template.database or next(iter(settings.databases))
+            found = settings.tiers.get(tier or settings.default_tier)
+            if found is not None and here == database:
+                total += found.guarantee * times
+        return total + self._promised_by_overrides(database)
 
     def _entry(self, name: str) -> tuple[Tenant | None, str]:
         """What is written of the tenant, in the file or the catalog, and why it is suspended."""
@@ -103,26 +114,19 @@ class Roster:
             raise UnknownTenant(name, f"its row in the catalog is wrong: {error}") from None
         return entry, _SUSPENDED if entry is not None and entry.suspended else ""
 
-    def _promised(self, database: str) -> int:
-        """The sum of the guarantees in that database."""
-        settings = self.settings
-        total = promised(settings, database)
-        for (tier, place), times in self.listing.places().items():
-            here = place or settings.template.database or next(iter(settings.databases))
-            found = settings.tiers.get(tier or settings.default_tier)
-            if found is not None and here == database:
-                total += found.guarantee * times
-        return total + sum(self._promised_by_override(name, database) for name in self._overridden)
-
-    @property
-    def _overridden(self) -> Iterable[str]:
-        return (name for name in self.overrides.tenants if self.overrides.tier(name) is not None)
+    def _promised_by_overrides(self, database: str) -> int:
+        names = self.overrides.tenants
+        overridden = (name for name in names if self.overrides.tier(name) is not None)
+        return sum(self._promised_by_override(name, database) for name in overridden)
 
     def _promised_by_override(self, name: str, database: str) -> int:
-        """How much larger an override makes the guarantee of the tenant *name* there."""
+        """How much larger an override makes the guarantee of the tenant *name* there.
+
+        One that makes it smaller gives nobody anything to promise: it will end.
+        """
         try:
             spec, before = self.tenant(name), self.with_overrides(Overrides.NONE).tenant(name)
         except UnknownTenant:
             return 0
         here = spec.pool.database == database
-        return spec.limits.guarantee - before.limits.guarantee if here else 0
+        return max(0, spec.limits.guarantee - before.limits.guarantee) if here else 0

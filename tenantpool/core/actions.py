@@ -67,6 +67,15 @@ class Recall(NamedTuple):
     why: str
 
 
+class Unpark(NamedTuple):
+    """Let nobody use this lease again when its holder is done: what is parked goes back.
+
+    The holder itself is not asked for anything; see ``recalls.py``.
+    """
+
+    request: Request
+
+
 class Departed(NamedTuple):
     """A lease of a tenant that has left has ended: ``came_home``, where that is now."""
 
@@ -98,6 +107,7 @@ Action = (
     | Warmed
     | Forgotten
     | Recall
+    | Unpark
     | Departed
     | Elsewhere
     | Notice

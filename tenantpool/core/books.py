@@ -126,7 +126,6 @@ class Books:
         pool = self.pools.get(key)
         if pool is None:
             breaker = self.breakers.pop(key, None) or Breaker(limits.breaker)
-            breaker.adopt(limits.breaker)
             pool = self.pools[key] = Pool(key, name, breaker, now)
         return pool
 

@@ -5,6 +5,7 @@ Durations are seconds, rates are per second. Instances are shared between all te
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -39,6 +40,17 @@ class BreakerLimits:
     failure_rate: float = 0.5
     backoff: float = 1.0
     backoff_max: float = 30.0
+
+    @classmethod
+    def strictest(cls, several: Collection[BreakerLimits]) -> BreakerLimits:
+        """What opens as soon as the first of them would, and stays open for as long as the last."""
+        return cls(
+            min(limits.failures for limits in several),
+            min(limits.window for limits in several),
+            min(limits.failure_rate for limits in several),
+            max(limits.backoff for limits in several),
+            max(limits.backoff_max for limits in several),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ class Moves(Operations):
         if pool is not former:
             self._unbind(tenant, [s for s in former.slots if s.state == OPENING])
             pool.attach(tenant)
+            self._unpark(tenant)
             was_used = former.live > 0
             self._vacate(now, former, tenant)
             self._settle_in(now, tenant, len(tenant.queue), warm=was_used)
@@ -60,6 +61,7 @@ class Moves(Operations):
             self._vacate(now, tenant.pool, tenant)
         tenant.abroad = 0
         tenant.reckon(closing=self.closing)
+        self._unpark(tenant)
         self._dispatch(now)
         return requests, self._flush()
 

@@ -45,6 +45,7 @@ class Operations(Shrinks):
         tenant = self._living(tenant)
         tenant.draining = True
         self._stop(now, tenant)
+        self._unpark(tenant)
         self._dispatch(now)
         return self._flush()
 
@@ -81,8 +82,7 @@ class Operations(Shrinks):
         What grows acts at once. A lower ceiling takes back by the steps of ``shrink.py``, and idle
         connections above it close now; others go when ``max_idle`` is over. Whoever waits stays,
         whatever ``max_waiting`` says now. ``max_lifetime`` counts from when a connection was
-        opened. The pool's breaker keeps its state; of several tenants the last to be set says
-        what its limits are.
+        opened. The pool's breaker keeps its state; of several tenants the strictest limits count.
         """
         tenant = self._living(tenant)
         before = tenant.ceiling
@@ -92,7 +92,6 @@ class Operations(Shrinks):
         if tenant.forgotten:
             return ()  # these are the limits that it will be remembered by
         tenant.pool.update(tenant)
-        tenant.pool.breaker.adopt(limits.breaker)
         self._adjust(now, tenant, before, f"tier {limits.tier} allows {limits.ceiling} connections")
         return self._flush()
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .breaker import Breaker
 from .demand import Demand
+from .limits import BreakerLimits
 from .ranking import Ranking
 from .renewal import Renewal
 from .slot import Slot
@@ -20,11 +21,18 @@ _LOOK_BACK = 8
 """Idle connections that are looked at for one that still carries the tenant's session."""
 
 
-class Share(NamedTuple):
-    """What one tenant contributes to the limits of its pool."""
+class Terms(NamedTuple):
+    """What the tiers of its tenants ask of a pool: of several, the most demanding counts."""
 
     min_size: int
     max_lifetime: float
+    breaker: BreakerLimits
+
+
+class Share(NamedTuple):
+    """What one tenant contributes to the limits of its pool."""
+
+    terms: Terms
     cap: int
     ceiling: int
     stopped: bool
@@ -86,7 +94,7 @@ class Pool:
         """Tenants that are neither drained nor suspended."""
         self.draining = True
         """Whether there are none of these: nothing is opened here, and what comes back closes."""
-        self._terms: Counter[tuple[int, float]] = Counter()
+        self._terms: Counter[Terms] = Counter()
         self.renewal: Renewal | None = None
         """Set while its connections are being replaced by such with other parameters."""
         self.demand = Demand()
@@ -115,11 +123,13 @@ class Pool:
         """Let *tenant* share the pool."""
         self.tenants[tenant] = share = _share(tenant)
         self._add(share, 1)
+        self._reckon()
 
     def detach(self, tenants: Iterable[Tenant]) -> None:
         """*tenants* have been forgotten, or have moved."""
         for tenant in tenants:
             self._add(self.tenants.pop(tenant), -1)
+        self._reckon()
 
     def update(self, tenant: Tenant) -> None:
         """What *tenant* contributes may have changed, if it is one of its tenants."""
@@ -128,6 +138,7 @@ class Pool:
             self.tenants[tenant] = after
             self._add(after, 1)
             self._add(before, -1)
+            self._reckon()
 
     def _add(self, share: Share, times: int) -> None:
         """Tenants of a pool have few tiers, so it pays to count terms instead of asking all."""
@@ -135,12 +146,17 @@ class Pool:
         self.ceiling += times * share.ceiling
         self.serving += times * (not share.stopped)
         self.draining = not self.serving
-        terms = share.min_size, share.max_lifetime
-        self._terms[terms] += times
-        if not self._terms[terms]:
-            del self._terms[terms]
-        self.min_size = max((size for size, _ in self._terms), default=0)
-        longest = min((seconds for _, seconds in self._terms), default=inf)
+        self._terms[share.terms] += times
+        if not self._terms[share.terms]:
+            del self._terms[share.terms]
+
+    def _reckon(self) -> None:
+        """Find out what its terms come to; without any, the breaker goes on as it is."""
+        if self._terms:
+            breakers = {terms.breaker for terms in self._terms}
+            self.breaker.adopt(BreakerLimits.strictest(breakers))
+        self.min_size = max((terms.min_size for terms in self._terms), default=0)
+        longest = min((terms.max_lifetime for terms in self._terms), default=inf)
         if longest != self.max_lifetime:
             self.max_lifetime = longest
             for slot in self.slots:
@@ -166,8 +182,7 @@ class Pool:
 def _share(tenant: Tenant) -> Share:
     limits = tenant.limits
     return Share(
-        limits.min_size,
-        limits.max_lifetime,
+        Terms(limits.min_size, limits.max_lifetime, limits.breaker),
         limits.enforced_cap,
         limits.enforced_ceiling,
         tenant.stopped,

@@ -3,6 +3,9 @@
 A worker may keep a lease for a moment after its use, so that it gets it again without a call.
 Nobody but the worker knows. So when somebody has to wait, everybody who may have parked something
 that would help is asked for it, and asked not to park for a while.
+
+A lease can also be one that should not go on at all, as its tenant is drained or has moved: a
+worker that uses it, parks it and uses it again would keep it for ever.
 """
 
 from __future__ import annotations
@@ -10,9 +13,18 @@ from __future__ import annotations
 from math import inf
 from typing import NamedTuple
 
+from .request import GRANTED, Request
 from .tenant import Tenant
 
 Database = str
+
+
+def is_outdated(lease: Request) -> bool:
+    """Whether *lease* is in use, but would not be granted as it is any more."""
+    tenant, slot = lease.tenant, lease.slot
+    if lease.state != GRANTED or slot is None:
+        return False
+    return tenant.stopped or tenant.departed or tenant.over > 0 or slot.pool is not tenant.pool
 
 
 class Recall(NamedTuple):

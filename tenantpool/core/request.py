@@ -64,6 +64,9 @@ class Request:
     def recall(self, deadline: float, why: str) -> None:
         """It is wanted back by then (seconds, as ``now``); the shell's to fill in, as above."""
 
+    def unpark(self) -> None:
+        """It is not to be used again by one who parked it; the shell's to fill in, as above."""
+
     def elsewhere(self) -> None:
         """It is to be asked for where its tenant is now; the shell's to fill in, as above."""
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import inf
 
-from .actions import Answer, Notice, Recall, WakeAt
+from .actions import Answer, Notice, Recall, Unpark, WakeAt
 from .limits import RETURN, STEPS, TERMINATE, DatabaseLimits
 from .request import GRANTED, RETURNED, REVOKED, Request
 from .scheduler import Scheduler
@@ -121,6 +121,10 @@ class Shrinks(Scheduler):
 
     # -- the steps -----------------------------------------------------------------------------
 
+    def _unpark(self, tenant: Tenant) -> None:
+        """The leases of *tenant* end with the use that their holders make of them now."""
+        self._actions += [Unpark(request) for request in _leases_of(tenant, self.slots)]
+
     def _begin(
         self,
         now: float,
@@ -148,6 +152,7 @@ class Shrinks(Scheduler):
             limits = request.tenant.limits
             if limits.shrink == RETURN:
                 shrink.leases[request] = inf
+                self._actions.append(Unpark(request))
                 continue
             shrink.leases[request] = deadline = now + limits.shrink_grace
             self._actions.append(Recall(request, deadline, why))

@@ -175,7 +175,7 @@ class Client:
 
     async def _connect(self, wire: Wire, visitor: Visitor) -> None:
         """Wait for a line, and join the client to it. If the client leaves, this is cancelled."""
-        line = await self._exchange.dial(visitor.user, self, visitor.settings)
+        line = await self._exchange.dial(visitor.user, self, visitor.database, visitor.settings)
         if self._is_cut:
             return
         self._line = line

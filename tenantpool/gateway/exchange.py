@@ -6,6 +6,17 @@ import socket
 from collections.abc import Mapping
 from typing import Protocol
 
+from tenantpool.errors import TenantpoolError
+
+
+class WrongDatabase(TenantpoolError):
+    """The client *wanted* a database that its lease does not lead to; *right* are names that do."""
+
+    def __init__(self, wanted: str, *right: str) -> None:
+        names = " or ".join(f'"{name}"' for name in dict.fromkeys(right))
+        super().__init__(f'this lease does not lead to database "{wanted}"')
+        self.hint = f"Leave the database out, or use {names}."
+
 
 class Plug(Protocol):
     """The gateway's end of a lease that is connected: what the service may do to it."""
@@ -50,14 +61,16 @@ class Exchange(Protocol):
         Does not block, and changes nothing.
         """
 
-    async def dial(self, user: str, plug: Plug, options: Mapping[str, str]) -> Line:
+    async def dial(self, user: str, plug: Plug, database: str, options: Mapping[str, str]) -> Line:
         """Connect a client that has proved who it is. A ticket ends here, a pass takes a new lease.
 
-        *options* are the settings of the client's start-up packet, by lower-case name: they are
-        applied to the session (and undone with everything else when the lease ends).
+        *database* is what the client asks for, its *user* if it does not say. *options* are the
+        settings of its start-up packet, by lower-case name: they are applied to the session (and
+        undone with everything else when the lease ends).
 
-        Blocks for a new lease, and for a round trip where there are options. Raises a
-        TenantpoolError; psycopg.Error if the options could not be applied.
+        Blocks for a new lease, and for a round trip where there are options. Raises WrongDatabase,
+        and a ticket is valid still; another TenantpoolError; psycopg.Error if the options could not
+        be applied.
         """
 
     def hang_up(self, line: Line, *, clean: bool) -> None:

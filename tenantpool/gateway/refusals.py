@@ -6,6 +6,7 @@ import psycopg
 
 from tenantpool import errors
 
+from .exchange import WrongDatabase
 from .protocol import ProtocolViolation, Report
 
 _TOO_MANY = "53300"
@@ -83,6 +84,8 @@ def explain(error: errors.TenantpoolError | psycopg.Error) -> Report:
     """What the client is told about an *error* that ended its start-up."""
     if isinstance(error, ProtocolViolation):
         return Report(error.sqlstate, str(error))
+    if isinstance(error, WrongDatabase):
+        return Report(_NO_SUCH_DATABASE, str(error), hint=error.hint)
     if isinstance(error, psycopg.Error):
         said = error.diag
         text = said.message_primary or str(error) or type(error).__name__

@@ -49,9 +49,11 @@ class Rejected(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """A client that has proved who it is, and the settings that it wants."""
+    """A client that has proved who it is, and what it wants."""
 
     user: str
+    database: str
+    """The user's name if it does not say, as in PostgreSQL."""
     settings: Mapping[str, str]
 
 
@@ -106,7 +108,7 @@ class Conversation:
             raise ProtocolViolation("no user name specified in startup packet", _NOT_AUTHORIZED)
         settings = settings_of(wanted.parameters)
         await self._authenticate(user)
-        return Visitor(user, settings)
+        return Visitor(user, wanted.parameters.get("database") or user, settings)
 
     async def _receive_wish(self) -> CancelRequest | StartupMessage:
         """The first packet that is no question about encryption; each is answered once."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 
-from tenantpool.config import Database, Settings
+from tenantpool.config import Settings
+from tenantpool.config.roster import Roster
 from tenantpool.errors import ConfigError
 
 QUERY = """
@@ -24,16 +26,49 @@ _MARK = re.compile(r"[\x21-\x7e]{1,41}")
 """With `` direct-`` and 14 digits behind, it must fit the 63 bytes of an ``application_name``."""
 
 
-def capacity_of(database: Database) -> int:
-    """The capacity to start with; 0 until the server has been asked."""
-    return 0 if database.capacity == "auto" else database.capacity
-
-
 def reserved_of(settings: Settings, name: str, mark: str | None) -> int:
     """Connections of the database *name* that the manager keeps for itself."""
     source = settings.catalog_pool
     reads_catalog = source is not None and source.database == name
     return (ATTENDANT if mark else 0) + (READER if reads_catalog else 0)
+
+
+def room_of(settings: Settings, name: str, mark: str | None, limit: int) -> int:
+    """Connections for tenants on the database *name*; 0: not known.
+
+    *limit* is what the server has for us, and for whoever else uses it; 0: it was not asked.
+    """
+    database = settings.databases[name]
+    if database.capacity != "auto":
+        return database.capacity - reserved_of(settings, name, mark)
+    if not limit:
+        return 0
+    return max(1, limit - database.headroom - reserved_of(settings, name, mark))
+
+
+def unkept(
+    old: Roster, new: Roster, mark: str | None, known: Mapping[str, int]
+) -> Iterator[ConfigError]:
+    """Guarantees that *new* would not keep, as it gives more of them, or has less room.
+
+    What was too much before can go on: a promise of which there is nothing new is nobody's fault
+    who changes something else. *known*: what the servers have said, see ``room_of``.
+    """
+    for name in new.settings.databases:
+        limit = known.get(name, 0)
+        room = room_of(new.settings, name, mark, limit)
+        if not room:
+            continue
+        is_new = name not in old.settings.databases
+        if (
+            is_new
+            or new.promised(name) > old.promised(name)
+            or room < room_of(old.settings, name, mark, limit)
+        ):
+            try:
+                new.check_capacity(name, room)
+            except ConfigError as error:
+                yield error
 
 
 def check_mark(mark: str) -> None:
@@ -48,10 +83,12 @@ def check_room(settings: Settings, mark: str | None) -> None:
     One that is ``auto`` is checked when it has been found out.
     """
     for name, database in settings.databases.items():
-        capacity, reserved = capacity_of(database), reserved_of(settings, name, mark)
-        if capacity and capacity <= reserved:
+        if database.capacity == "auto":
+            continue
+        room = room_of(settings, name, mark, 0)
+        if room <= 0:
             place = f"databases.{name}.capacity"
+            reserved = reserved_of(settings, name, mark)
             what = f"is taken up by what tenantpool keeps for itself, {reserved}"
             raise ConfigError(place, what, "raise it")
-        if capacity and reserved:
-            settings.check_capacity(name, capacity - reserved)
+        settings.check_capacity(name, room)

@@ -398,6 +398,11 @@ class Desk:
         if loan.lease_id in self._loans:
             loan.tell_wanted(loan.wanted_within, loan.why)
 
+    def unpark(self, loan: Loan) -> None:
+        """Its worker is not to go on with it when it is done."""
+        if loan.worker is not None:
+            self._parking.end(loan)
+
     def lost(self, loan: Loan) -> None:
         """The core has revoked it: it was held for longer than its tier allows, for example."""
         if self._forget(loan, loan.why):

@@ -120,6 +120,10 @@ class Loan(AsyncLease):
         self.why = why
         self.desk.wanted(self)
 
+    def unpark(self) -> None:
+        """Its worker is not to go on with it: the tenant is drained, or has moved."""
+        self.desk.unpark(self)
+
     @property
     def wanted_within(self) -> float:
         """Seconds until the core wants it back; 0 also if it does not."""

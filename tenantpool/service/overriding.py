@@ -98,9 +98,7 @@ class Overriding:
                 assert suspension is not None
                 return Made(None, await self._apply(origin, old, old.remove(suspension.id)))
             override = self._make(wish, author.name, old)
-            new = old.add(override)
-            _check_room(roster.with_overrides(new), wish.tenant)
-            return Made(override, await self._apply(origin, old, new))
+            return Made(override, await self._apply(origin, old, old.add(override)))
 
     async def _remove(self, id_: str, origin: Origin) -> tuple[str, ...]:
         async with self._reloader.turn() as roster:
@@ -201,17 +199,6 @@ def without(roster: Roster, override: Override) -> str:
     if override.tier is not None:
         return spec.limits.tier
     return SUSPENDED if spec.suspended else NOT_SUSPENDED
-
-
-def _check_room(roster: Roster, tenant: str) -> None:
-    """What the tiers guarantee must fit. (Where the capacity is ``auto``, the core does its best.)
-
-    Raises ConfigError.
-    """
-    database = roster.tenant(tenant).pool.database
-    capacity = roster.settings.databases[database].capacity
-    if capacity != "auto":
-        roster.check_capacity(database, capacity)
 
 
 def _is_undone_by_removing(roster: Roster, wish: Wish) -> bool:

@@ -10,7 +10,7 @@ import psycopg
 
 from tenantpool.core.request import GRANTED
 from tenantpool.errors import BadRequest, LeaseEnded, NotAllowed
-from tenantpool.gateway.exchange import Line, Plug
+from tenantpool.gateway.exchange import Line, Plug, WrongDatabase
 from tenantpool.gateway.keys import CancelKeys
 from tenantpool.v1.lease_pb2 import (
     DELIVERY_DIRECT,
@@ -141,9 +141,16 @@ class Switchboard:
         worker = self._desk.sessions.workers.get(user.rpartition("@")[2])
         return None if worker is None else self._desk.sessions.session_pass(worker)
 
-    async def dial(self, user: str, plug: Plug, options: Mapping[str, str]) -> Loan:
-        """Connect a client that has proved who it is. Raises LeaseEnded, Refused, psycopg.Error."""
-        loan = self._desk.loans.get(user) or await self._lease_for_pass(user)
+    async def dial(self, user: str, plug: Plug, database: str, options: Mapping[str, str]) -> Loan:
+        """Connect a client that has proved who it is.
+
+        Raises LeaseEnded, Refused, WrongDatabase, psycopg.Error.
+        """
+        loan = self._desk.loans.get(user)
+        if loan is not None:
+            _check_database(loan, user, database)
+        else:
+            loan = await self._lease_for_pass(user, database)
         if not loan.ticket_is_valid:
             raise LeaseEnded(f"{user}: the ticket was used already")
         loan.ticket_is_valid = False
@@ -162,8 +169,17 @@ class Switchboard:
         self._keys.bind(loan.cancel_key, loan)
         return loan
 
-    async def _lease_for_pass(self, user: str) -> Loan:
+    async def _lease_for_pass(self, user: str, database: str) -> Loan:
         """A lease of the session's: one that it did not use so far, or a new one."""
+        loan = await self._find_lease(user)
+        try:
+            _check_database(loan, user, database)
+        except WrongDatabase:
+            self._desk.end(loan, healthy=True)
+            raise
+        return loan
+
+    async def _find_lease(self, user: str) -> Loan:
         tenant, _, session_id = user.rpartition("@")
         worker = self._desk.sessions.workers.get(session_id)
         if worker is None:
@@ -198,6 +214,18 @@ class Switchboard:
         finally:
             loan.cancels -= 1
             self._desk.cancelled(loan)
+
+
+def _check_database(loan: Loan, user: str, database: str) -> None:
+    """Whether this is what the client means. Raises WrongDatabase.
+
+    What comes without a database asks for one of its user's name, as libpq does.
+    """
+    if database in (user, loan.tenant.name):
+        return
+    dbname = loan.connected.conn.info.dbname
+    if database != dbname:
+        raise WrongDatabase(database, dbname, loan.tenant.name)
 
 
 def _takes_sockets(worker: Worker | None) -> bool:

@@ -42,6 +42,21 @@ def test_psql(serve: Serve, database: str) -> None:
 
 
 @on_latest
+@needs(shutil.which("psql") is None, reason="psql is not installed")
+def test_psql_gets_the_database_of_its_tenant_or_is_told_so(serve: Serve, database: str) -> None:
+    service = serve()
+    for name in ("", "-d acme", f"-d {database}"):
+        script = f"unset PGDATABASE; psql -qXAt {name} -c 'select current_database()'"
+        done = service.exec("acme", "--", "sh", "-c", script)
+        assert (done.stdout.strip(), done.stderr) == (database, ""), name
+    done = service.exec("acme", "--", "psql", "-qX", "-c", "\\c elsewhere")
+    assert done.returncode != 0
+    assert 'this lease does not lead to database "elsewhere"' in done.stderr
+    assert f'HINT:  Leave the database out, or use "{database}" or "acme".' in done.stderr
+    assert service.leases() == []
+
+
+@on_latest
 @needs(shutil.which("pgbench") is None, reason="pgbench is not installed")
 def test_pgbench_takes_a_lease_for_each_connection(serve: Serve) -> None:
     service = serve()

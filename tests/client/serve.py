@@ -89,6 +89,10 @@ class RealService:
         """Want leases back; return how many."""
         return int(self._ask(["revoke", prefix, drain_within, reason]))
 
+    def drain(self, tenant: str, timeout: float) -> bool:
+        """Drain a tenant; return whether all came back."""
+        return bool(json.loads(self._ask(["drain", tenant, timeout])))
+
     def leases(self) -> int:
         """How many are in use."""
         return int(self._ask(["leases"]))
@@ -119,6 +123,8 @@ async def main(settings: str) -> None:
         match json.loads(line):
             case ["revoke", prefix, drain_within, reason]:
                 print(server.desk.revoke(prefix, drain_within, reason), flush=True)
+            case ["drain", tenant, timeout]:
+                print(json.dumps(await server.manager.drain(tenant, timeout)), flush=True)
             case ["leases"]:
                 print(len(server.desk.loans), flush=True)
             case ["findings"]:

@@ -17,4 +17,4 @@ def test_a_worker_imports_neither_the_manager_nor_the_service() -> None:
     )
     parts = {name.split(".")[1] for name in listed.stdout.split()}
     assert "client" in parts
-    assert not parts & {"manager", "service", "core", "config", "gateway", "observe"}
+    assert not parts & {"manager", "pools", "service", "core", "config", "gateway", "observe"}

@@ -117,8 +117,10 @@ def test_guarantees_by_overrides_count_too() -> None:
     made.check_capacity("main", 2)
     roster = made.with_overrides(Overrides([override("acme", tier="enterprise")]))
     roster.check_capacity("main", 6)
-    with pytest.raises(ConfigError, match="guarantees, 6 in all"):
+    with pytest.raises(ConfigError, match="guarantees, 6 in all, 4 of them by overrides"):
         roster.check_capacity("main", 5)
+    lower = made.with_overrides(Overrides([override("acme", tier="basic")]))
+    assert lower.promised("main") == 2, "the override will end, and the guarantee come back"
     suspended = made.with_overrides(Overrides([override("acme", suspended=True)]))
     suspended.check_capacity("main", 2)
 

@@ -22,6 +22,7 @@ from tenantpool.core.actions import (
     Open,
     Recall,
     Reset,
+    Unpark,
     WakeAt,
     Warmed,
 )
@@ -69,6 +70,7 @@ class World:
         self.resets: list[Slot] = []
         self.wakes: list[float] = []
         self.recalls: list[Recall] = []
+        self.unparked: list[Request] = []
         self.departed: list[Tenant] = []
         self.elsewhere: list[Request] = []
         self._agenda: list[tuple[float, int, Callable[[], Actions]]] = []
@@ -183,6 +185,8 @@ class World:
                     self.warmed.append(pool)
                 case Recall():
                     self.recalls.append(action)
+                case Unpark(request):
+                    self.unparked.append(request)
                 case Departed(tenant):
                     self.departed.append(tenant)
                 case Elsewhere(request):

@@ -20,12 +20,14 @@ from tenantpool.core.actions import (
     Open,
     Recall,
     Reset,
+    Unpark,
     WakeAt,
 )
 from tenantpool.core.breaker import OPEN, Breaker
 from tenantpool.core.database import Database
 from tenantpool.core.limits import CAP, MAX_WAITING, RETURN, TERMINATE
 from tenantpool.core.pool import Pool
+from tenantpool.core.recalls import is_outdated
 from tenantpool.core.request import (
     CANCELLED,
     GRANTED,
@@ -118,6 +120,8 @@ class Model:
                     assert request.state in (GRANTED, REVOKED)
                     assert request.tenant.limits.shrink != RETURN
                     self.asked[request] = deadline
+                case Unpark(request):
+                    assert is_outdated(request)
                 case Departed(tenant):
                     assert tenant.departed
                     self.departed.append(tenant)

@@ -41,6 +41,16 @@ def test_its_idle_connections_close_now_and_the_others_as_they_return() -> None:
     assert world.db.used == 0
 
 
+def test_nobody_goes_on_with_a_lease_of_a_drained_tenant_but_nobody_is_hurried() -> None:
+    world = World()
+    a, b = world.tenant("a"), world.tenant("b")
+    held = world.lease_all(2, a)
+    world.lease(b)
+    drain(world, a)
+    assert set(world.unparked) == set(held)
+    assert not world.recalls
+
+
 def test_a_connect_that_was_under_way_is_closed() -> None:
     world = World()
     a = world.tenant("a")

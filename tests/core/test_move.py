@@ -57,6 +57,7 @@ def test_leases_end_where_they_are_and_count_towards_the_cap_until_then() -> Non
     held = world.lease_all(2, a)
     former = a.pool
     move(world, a, "other")
+    assert set(world.unparked) == set(held)
     waiting = world.ask(a)
     world.run(1.0)
     assert (waiting.state, a.in_use, former.live) == (WAITING, 2, 2)

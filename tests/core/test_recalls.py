@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tenantpool.core.recalls import Recall, Recalls
+from tenantpool.core.recalls import Recall, Recalls, is_outdated
 from tenantpool.core.tenant import Tenant
 from tests.core.driver import World
 
@@ -71,3 +71,21 @@ def test_who_has_nothing_any_more_is_not_asked() -> None:
     recalls.left("worker")
     recalls.left("worker")
     assert recalls.waits(0.0, "main", b) == []
+
+
+def test_a_lease_is_outdated_while_its_tenant_may_not_have_it() -> None:
+    world = World()
+    a = world.tenant("a", cap=2)
+    lease, _ = world.lease_all(2, a)
+    assert not is_outdated(lease)
+    world.perform(world.db.drain(world.now, a))
+    assert is_outdated(lease)
+    world.db.resume(a)
+    assert not is_outdated(lease)
+    world.change(a, cap=1)
+    assert is_outdated(lease)
+    world.change(a, cap=2)
+    world.perform(world.db.move(world.now, a, "other", "other", None))
+    assert is_outdated(lease)
+    world.give_back(lease)
+    assert not is_outdated(lease)

@@ -129,6 +129,25 @@ def test_in_a_shared_pool_the_shortest_lifetime_and_the_largest_size_count() -> 
     assert (x.pool.min_size, x.pool.max_lifetime, x.pool.ceiling) == (3, 20.0, 12)
 
 
+def test_in_a_shared_pool_the_strictest_breaker_counts() -> None:
+    world = World()
+    lenient = BreakerLimits(failures=9, window=40, failure_rate=0.9, backoff=5.0, backoff_max=9.0)
+    strict = BreakerLimits(failures=2, window=10, failure_rate=0.5, backoff=1.0, backoff_max=60.0)
+    both = BreakerLimits(failures=2, window=10, failure_rate=0.5, backoff=5.0, backoff_max=60.0)
+    x = world.tenant("x", "shared", breaker=lenient, pool_idle=1.0)
+    assert x.pool.breaker.limits == lenient
+    y = world.tenant("y", "shared", breaker=strict, pool_idle=100.0)
+    assert y.pool.breaker.limits == both
+    world.change(x, breaker=lenient)
+    assert y.pool.breaker.limits == both, "whoever was set last"
+    world.change(y, breaker=lenient)
+    assert y.pool.breaker.limits == lenient
+    world.change(y, breaker=strict)
+    world.run(2.0)
+    world.sweep()
+    assert (x.forgotten, y.pool.breaker.limits) == (True, strict)
+
+
 def test_a_breaker_keeps_its_state_under_other_limits() -> None:
     world = World()
     a = world.tenant("a")

@@ -99,6 +99,7 @@ def test_the_tier_says_how_far_it_goes(shrink: str, recalls: int) -> None:
     world.run(1000.0)
     assert states(held) == [GRANTED] * 3
     assert len(world.recalls) == recalls
+    assert len(world.unparked) == 3 - recalls
     world.give_back(*held[1:])
     assert world.told("shrunk") == [{"tenant": "a", "to": 1, "returned": 2, "terminated": 0}]
 

@@ -80,6 +80,7 @@ class PlainExchange:
     plugs: list[Plug] = field(default_factory=list)
     lines: list[Connected] = field(default_factory=list)
     ended: list[Connected] = field(default_factory=list)
+    database: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
     cancels: int = 0
     keys: CancelKeys[Connected] = field(default_factory=CancelKeys)
@@ -90,7 +91,7 @@ class PlainExchange:
     def secret_of(self, user: str) -> str | None:
         return self.users.get(user)
 
-    async def dial(self, user: str, plug: Plug, options: Mapping[str, str]) -> Line:
+    async def dial(self, user: str, plug: Plug, database: str, options: Mapping[str, str]) -> Line:
         self.plugs.append(plug)
         self.waiting += 1
         try:
@@ -99,7 +100,7 @@ class PlainExchange:
             self.waiting -= 1
         if self.refusal is not None:
             raise self.refusal
-        self.options = options
+        self.database, self.options = database, options
         conn = await AsyncConnection.connect(self.dsn, autocommit=True)
         try:
             for name, value in options.items():

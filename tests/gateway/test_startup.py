@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tenantpool import errors
+from tenantpool.gateway.exchange import WrongDatabase
 from tenantpool.gateway.listener import Gateway
 from tenantpool.gateway.protocol import message
 from tests.gateway.support import House, fields, packet, startup
@@ -48,6 +49,30 @@ async def test_a_ticket_that_ends_during_the_startup_is_of_no_use(house: House):
     house.exchange.users.clear()
     client.write(message(b"p", b"ticket\0"))
     assert (await client.error())["C"] == "28P01"
+
+
+@pytest.mark.parametrize(("said", "wanted"), [("other", "other"), ("", "acme")])
+async def test_the_database_reaches_the_exchange_or_else_the_user(
+    house: House, said: str, wanted: str
+):
+    async with await house.connect(dbname=said):
+        assert house.exchange.database == wanted
+
+
+async def test_a_wrong_database_is_told_as_postgresql_does(house: House):
+    house.exchange.refusal = WrongDatabase("other", "acme", "acme")
+    client = await house.raw(unix=True)
+    client.write(startup({"user": "acme", "database": "other"}))
+    await client.message()
+    client.write(message(b"p", b"ticket\0"))
+    await client.message()
+    assert await client.error() == {
+        "S": "FATAL",
+        "V": "FATAL",
+        "C": "3D000",
+        "M": 'this lease does not lead to database "other"',
+        "H": 'Leave the database out, or use "acme".',
+    }
 
 
 async def test_settings_reach_the_exchange(house: House):

@@ -18,10 +18,10 @@ from packaging.requirements import Requirement
 from psycopg import AsyncConnection, Connection, pq
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
+from tenantpool.blind import closed_pgconn
 from tenantpool.embedded import EmbeddedPostgres
 from tenantpool.manager._async.pool import AsyncTenantPool
 from tenantpool.manager._sync.pool import TenantPool
-from tenantpool.pools.blind import closed_pgconn
 from tests.support.servers import on_latest
 
 POOLS = pytest.mark.parametrize("pool_class", [ConnectionPool, AsyncConnectionPool])

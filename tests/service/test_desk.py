@@ -263,7 +263,7 @@ async def test_a_lease_that_runs_out_ends_its_backend_before_its_slot_is_lent_ag
     async with open_desk(settings) as desk:
         loan = await desk.acquire(ME, wanted())
         pid = loan.connected.pid
-        await desk.switchboard.dial(loan.lease_id, Unplugged(), {})
+        await desk.switchboard.dial(loan.lease_id, Unplugged(), "a", {})
         later = await desk.acquire(ME, wanted())
         assert later.connected.pid != pid
         assert not is_there(postgres, pid)
@@ -282,7 +282,7 @@ async def test_revoke_tells_first_and_cuts_later(desk: Desk, postgres: EmbeddedP
     ear = Ear()
     loan = await desk.acquire(begin(desk, ear), wanted())
     pid = loan.connected.pid
-    await desk.switchboard.dial(loan.lease_id, Unplugged(), {})
+    await desk.switchboard.dial(loan.lease_id, Unplugged(), "a", {})
     desk.revoke("", 0.05, "maintenance")
     (notice,) = ear.of("drain")
     assert (notice.lease_id, notice.reason) == (loan.lease_id, "maintenance")

@@ -215,3 +215,4 @@ async def test_what_the_tier_guarantees_must_fit(tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match=r"databases.main.capacity: 5 is less than .* 6"):
             await overriding.set(wish, OPS)
         assert store.load() == {}
+        store.release()

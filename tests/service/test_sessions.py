@@ -13,6 +13,8 @@ from tenantpool.errors import (
     IdentityLimit,
     LeaseEnded,
 )
+from tenantpool.gateway.exchange import WrongDatabase
+from tenantpool.service import parking
 from tenantpool.service.desk import Desk
 from tenantpool.service.identity import Identity
 from tenantpool.service.loan import seconds
@@ -66,7 +68,7 @@ async def test_goodbye_waits_until_its_backends_are_gone(desk: Desk, postgres: E
     loan = await desk.acquire(worker, wanted())
     slot, pid = loan.slot, loan.connected.pid
     assert slot is not None
-    await desk.switchboard.dial(loan.lease_id, Unplugged(), {})
+    await desk.switchboard.dial(loan.lease_id, Unplugged(), "a", {})
     await desk.sessions.leave(worker)
     assert slot.state == GONE
     assert not is_there(postgres, pid)
@@ -121,6 +123,25 @@ async def test_a_full_database_recalls_the_leases_of_all_tenants(
         assert ear.of("recall")[0].tenant == ""
 
 
+async def test_what_a_worker_has_parked_of_a_drained_tenant_is_asked_for_until_it_is_back(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(parking, "_OUTDATED_QUIET", 0.01)
+    ear, idle = Ear(), Ear()
+    begin(desk, idle)
+    held = [await desk.acquire(begin(desk, ear), wanted()) for _ in range(2)]
+    drain = asyncio.create_task(held[0].shell.drain(held[0].tenant, 30.0))
+    await wait_until_async(lambda: len(ear.of("recall")) > 4, what="more than one recall each")
+    assert {recall.tenant for recall in ear.of("recall")} == {"a"}
+    assert not idle.heard, "it has nothing"
+    for loan in held:
+        desk.release(ME, ref(loan))
+    assert await drain
+    asked = len(ear.heard)
+    await asyncio.sleep(0.05)
+    assert len(ear.heard) == asked
+
+
 # -- passes ----------------------------------------------------------------------------------------
 
 
@@ -128,8 +149,8 @@ async def test_a_pass_takes_a_lease_for_every_connection(desk: Desk):
     worker = begin(desk)
     user = f"a@{worker.session_id}"
     assert desk.switchboard.secret_of(user) == desk.sessions.session_pass(worker)
-    first = await desk.switchboard.dial(user, Unplugged(), {})
-    second = await desk.switchboard.dial(user, Unplugged(), {})
+    first = await desk.switchboard.dial(user, Unplugged(), "a", {})
+    second = await desk.switchboard.dial(user, Unplugged(), "a", {})
     assert len({first.lease_id, second.lease_id} & desk.loans.keys()) == 2
     desk.switchboard.hang_up(first, clean=True)
     assert list(desk.loans) == [second.lease_id]
@@ -138,7 +159,7 @@ async def test_a_pass_takes_a_lease_for_every_connection(desk: Desk):
 async def test_a_pass_first_takes_what_its_session_has_and_does_not_use(desk: Desk):
     worker = begin(desk)
     reserved = await desk.acquire(worker, wanted())
-    assert await desk.switchboard.dial(f"a@{worker.session_id}", Unplugged(), {}) is reserved
+    assert await desk.switchboard.dial(f"a@{worker.session_id}", Unplugged(), "a", {}) is reserved
 
 
 async def test_a_pass_ends_with_its_session(desk: Desk):
@@ -146,12 +167,30 @@ async def test_a_pass_ends_with_its_session(desk: Desk):
     await desk.sessions.leave(worker)
     assert desk.switchboard.secret_of(f"a@{worker.session_id}") is None
     with pytest.raises(LeaseEnded):
-        await desk.switchboard.dial(f"a@{worker.session_id}", Unplugged(), {})
+        await desk.switchboard.dial(f"a@{worker.session_id}", Unplugged(), "a", {})
+
+
+async def test_a_pass_leads_to_no_other_database_and_keeps_no_lease_then(desk: Desk):
+    worker = begin(desk)
+    user = f"a@{worker.session_id}"
+    with pytest.raises(WrongDatabase):
+        await desk.switchboard.dial(user, Unplugged(), "b", {})
+    assert not desk.loans
+
+
+async def test_a_ticket_leads_to_its_tenants_database_by_whichever_name(desk: Desk, database: str):
+    for name in ("a", database, None):
+        loan = await desk.acquire(ME, wanted())
+        with pytest.raises(WrongDatabase, match='lead to database "postgres"') as caught:
+            await desk.switchboard.dial(loan.lease_id, Unplugged(), "postgres", {})
+        assert caught.value.hint == f'Leave the database out, or use "{database}" or "a".'
+        await desk.switchboard.dial(loan.lease_id, Unplugged(), name or loan.lease_id, {})
+        desk.release(ME, ref(loan))
 
 
 async def test_a_ticket_is_valid_once(desk: Desk):
     loan = await desk.acquire(ME, wanted())
-    await desk.switchboard.dial(loan.lease_id, Unplugged(), {})
+    await desk.switchboard.dial(loan.lease_id, Unplugged(), "a", {})
     assert desk.switchboard.secret_of(loan.lease_id) is None
     with pytest.raises(LeaseEnded, match="the ticket was used already"):
-        await desk.switchboard.dial(loan.lease_id, Unplugged(), {})
+        await desk.switchboard.dial(loan.lease_id, Unplugged(), "a", {})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 from tenantpool.config.overrides import Overrides
 from tenantpool.config.plan import Plan, Planner
@@ -12,7 +13,7 @@ from tenantpool.config.roster import Roster
 from tenantpool.config.settings import Settings
 from tenantpool.errors import ConfigErrors
 from tenantpool.journal import report
-from tenantpool.manager.capacity import check_room
+from tenantpool.manager.capacity import check_room, unkept
 
 from .seating import AsyncSeating
 from .shell import AsyncShell
@@ -40,7 +41,7 @@ class AsyncChanges:
         return f"<{type(self).__name__} {state}: {self._seating!r}>"
 
     async def plan(self, settings: Settings | None, overrides: Overrides | None) -> Plan:
-        """What ``apply`` would change. Raises ConfigError if a capacity has not enough room."""
+        """What ``apply`` would change. Raises ConfigError if a capacity has no room for our own."""
         old = self._seating.roster
         return await self._plan(old, _changed(old, settings, overrides))
 
@@ -49,7 +50,10 @@ class AsyncChanges:
         planner = Planner(old, new, list(self._seating.seats))
         for _ in planner.steps():
             await asyncio.sleep(0)
-        return planner.plan()
+        plan = planner.plan()
+        known = {name: shell.steward.limit for name, shell in self._seating.shells.items()}
+        refusals = (*plan.refusals, *unkept(old, new, self._mark, known))
+        return replace(plan, refusals=refusals)
 
     async def apply(
         self,

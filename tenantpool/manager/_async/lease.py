@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _OWN = ("tenantpool.manager.", "contextlib")
 """Modules whose frames are not the holder's."""
+_REVOKED = "it was revoked"
 
 
 class AsyncLease(Request):
@@ -88,6 +89,8 @@ class AsyncLease(Request):
         assert self.link is not None
         span.granted(self.granted_at - self.since)
         self.span = span
+        if self.state == REVOKED:
+            span.cut(_REVOKED)
         return self.link.conn
 
     def ask(self) -> bool:
@@ -174,7 +177,7 @@ class AsyncLease(Request):
             if actions:
                 shell.perform(actions)
             if self.span is not None:
-                self.span.end("it was revoked" if self.state == REVOKED else "")
+                self.span.end()
             if self.state == REVOKED and not dropped and link.is_alive:  # as it ended
                 await link.pool._close_connection(link.conn)
 
@@ -197,6 +200,8 @@ class AsyncLease(Request):
         """The core has answered: wake whoever waits. Does not block."""
         if self._signal is not None:
             self._signal.set()
+        if self.span is not None and self.state == REVOKED:
+            self.span.cut(_REVOKED)
 
     async def _finish(self, link: AsyncLink, failed: bool) -> None:
         """End what the holder began on the connection."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from time import monotonic
@@ -18,8 +19,9 @@ from tenantpool.config.overrides import Overrides
 from tenantpool.config.plan import Plan
 from tenantpool.config.roster import Roster
 from tenantpool.core.tenant import Tenant
-from tenantpool.errors import LeaseEnded, ManagerClosed
+from tenantpool.errors import ConfigError, LeaseEnded, ManagerClosed
 from tenantpool.insight.insight import Insight
+from tenantpool.journal import report
 from tenantpool.manager import forks
 from tenantpool.manager.capacity import check_mark, check_room
 from tenantpool.manager.foresight import Impact, impacts
@@ -199,8 +201,14 @@ class AsyncManager:
 
     def _check_guarantees(self) -> None:
         for shell in self._shells.values():
-            if shell.steward.size:
-                self.settings.check_capacity(shell.name, shell.steward.size)
+            size = shell.steward.size
+            if not size:
+                continue
+            self.settings.check_capacity(shell.name, size)
+            try:
+                self.roster.check_capacity(shell.name, size)
+            except ConfigError as error:  # by overrides: no reason not to start
+                report(logging.WARNING, "guarantees can't be kept", error=error)
 
     # -- leases --------------------------------------------------------------------------------
 
@@ -319,8 +327,9 @@ class AsyncManager:
         what *by* says of who wanted it.
 
         Blocks for a moment, and for at most 10 seconds for a new database whose capacity is
-        ``auto``. Raises ConfigError for what needs a restart, and for a capacity that has no room
-        for the manager's own connections; and ManagerClosed.
+        ``auto``. Raises ConfigError for what needs a restart, for guarantees that are new and
+        exceed a capacity that is known now, and for a capacity that has no room for the manager's
+        own connections; and ManagerClosed.
         """
         if not self.is_open:
             raise ManagerClosed(f"the manager is {self._state}")

@@ -14,7 +14,7 @@ from tenantpool.config.resolved import PoolSpec
 from tenantpool.core.request import GRANTED
 from tenantpool.errors import ConnectFailed, LeaseEnded, NotAllowed
 from tenantpool.journal import report
-from tenantpool.manager.capacity import QUERY, capacity_of, reserved_of
+from tenantpool.manager.capacity import QUERY, room_of
 from tenantpool.pools._async.answer import Row
 from tenantpool.pools._async.attendant import AsyncAttendant
 from tenantpool.pools._async.direct import AsyncDirects
@@ -42,7 +42,9 @@ class AsyncSteward:
         self._directs = AsyncDirects(self._attendant, mark or "")
         self._left = 0
         self._looking = False
-        self.size = 0 if mark else self._size(capacity_of(self._database))
+        self.limit = 0
+        """Connections that the server has for us and for others; 0: it was not asked."""
+        self.size = 0 if mark else self._room()
         """Connections for tenants when nothing is left of a predecessor; 0 until it is known."""
 
     def __repr__(self) -> str:
@@ -73,10 +75,9 @@ class AsyncSteward:
         0: not known, the server is to be asked (``learn``). Does not block.
         """
         self._settings = settings
-        capacity = capacity_of(self._database)
-        if not capacity:
+        if self.asks:
             return 0
-        self.size = self._size(capacity)
+        self.size = self._room()
         return max(0, self.size - self._left)
 
     @property
@@ -87,12 +88,12 @@ class AsyncSteward:
     @property
     def asks(self) -> bool:
         """Whether the server says what the capacity is. Does not block."""
-        return not capacity_of(self._database)
+        return self._database.capacity == "auto"
 
     def resize(self, limit: str | None) -> int:
         """The server has answered ``QUERY``. Return how many connections tenants have now."""
-        reserved = reserved_of(self._settings, self._name, self._mark)
-        self.size = max(1, int(limit or 0) - self._database.headroom - reserved)
+        self.limit = max(1, int(limit or 0))
+        self.size = self._room()
         return max(0, self.size - self._left)
 
     @property
@@ -106,21 +107,21 @@ class AsyncSteward:
         Ends, with a mark, what a predecessor left; what can't be ended counts against the
         capacity, and is worth another look later. Blocks, bounded. Raises psycopg.Error, OSError.
         """
+        asks = self.asks
         try:
-            capacity = capacity_of(self._database)
-            limit = None if capacity else await self._limit()
+            limit = await self._limit() if asks else None
             if self._mark is not None:
                 await self._recover(self._mark)
         finally:
             if self._mark is None:
                 await self._attendant.close()
-        if not capacity:
+        if asks:
             return self.resize(limit)
-        self.size = self._size(capacity)
+        self.size = self._room()
         return max(0, self.size - self._left)
 
-    def _size(self, capacity: int) -> int:
-        return capacity and capacity - reserved_of(self._settings, self._name, self._mark)
+    def _room(self) -> int:
+        return room_of(self._settings, self._name, self._mark, self.limit)
 
     async def _limit(self) -> str | None:
         [(limit,)] = await self._attendant.ask(QUERY)

@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 from tenantpool.config.overrides import Overrides
 from tenantpool.config.plan import Plan, Planner
@@ -14,7 +15,7 @@ from tenantpool.config.roster import Roster
 from tenantpool.config.settings import Settings
 from tenantpool.errors import ConfigErrors
 from tenantpool.journal import report
-from tenantpool.manager.capacity import check_room
+from tenantpool.manager.capacity import check_room, unkept
 
 from .seating import Seating
 from .shell import Shell
@@ -42,7 +43,7 @@ class Changes:
         return f"<{type(self).__name__} {state}: {self._seating!r}>"
 
     def plan(self, settings: Settings | None, overrides: Overrides | None) -> Plan:
-        """What ``apply`` would change. Raises ConfigError if a capacity has not enough room."""
+        """What ``apply`` would change. Raises ConfigError if a capacity has no room for our own."""
         old = self._seating.roster
         return self._plan(old, _changed(old, settings, overrides))
 
@@ -51,7 +52,10 @@ class Changes:
         planner = Planner(old, new, list(self._seating.seats))
         for _ in planner.steps():
             time.sleep(0)
-        return planner.plan()
+        plan = planner.plan()
+        known = {name: shell.steward.limit for name, shell in self._seating.shells.items()}
+        refusals = (*plan.refusals, *unkept(old, new, self._mark, known))
+        return replace(plan, refusals=refusals)
 
     def apply(
         self,

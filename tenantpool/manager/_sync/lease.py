@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _OWN = ("tenantpool.manager.", "contextlib")
 """Modules whose frames are not the holder's."""
+_REVOKED = "it was revoked"
 
 
 class Lease(Request):
@@ -87,6 +88,8 @@ class Lease(Request):
         assert self.link is not None
         span.granted(self.granted_at - self.since)
         self.span = span
+        if self.state == REVOKED:
+            span.cut(_REVOKED)
         return self.link.conn
 
     def ask(self) -> bool:
@@ -173,7 +176,7 @@ class Lease(Request):
             if actions:
                 shell.perform(actions)
             if self.span is not None:
-                self.span.end("it was revoked" if self.state == REVOKED else "")
+                self.span.end()
             if self.state == REVOKED and not dropped and link.is_alive:  # as it ended
                 link.pool._close_connection(link.conn)
 
@@ -196,6 +199,8 @@ class Lease(Request):
         """The core has answered: wake whoever waits. Does not block."""
         if self._signal is not None:
             self._signal.set()
+        if self.span is not None and self.state == REVOKED:
+            self.span.cut(_REVOKED)
 
     def _finish(self, link: Link, failed: bool) -> None:
         """End what the holder began on the connection."""

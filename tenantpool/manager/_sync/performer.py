@@ -118,6 +118,8 @@ class Performer:
                     self._wake_warmed(pool)
                 case act.Recall(request, deadline, why):
                     request.recall(deadline, why)
+                case act.Unpark(request):
+                    request.unpark()
                 case act.Forgotten(tenant):
                     self._seating.forget(tenant)
                 case act.Elsewhere(request):

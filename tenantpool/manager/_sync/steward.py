@@ -15,7 +15,7 @@ from tenantpool.config.resolved import PoolSpec
 from tenantpool.core.request import GRANTED
 from tenantpool.errors import ConnectFailed, LeaseEnded, NotAllowed
 from tenantpool.journal import report
-from tenantpool.manager.capacity import QUERY, capacity_of, reserved_of
+from tenantpool.manager.capacity import QUERY, room_of
 from tenantpool.pools._sync.answer import Row
 from tenantpool.pools._sync.attendant import Attendant
 from tenantpool.pools._sync.direct import Directs
@@ -43,7 +43,9 @@ class Steward:
         self._directs = Directs(self._attendant, mark or "")
         self._left = 0
         self._looking = False
-        self.size = 0 if mark else self._size(capacity_of(self._database))
+        self.limit = 0
+        """Connections that the server has for us and for others; 0: it was not asked."""
+        self.size = 0 if mark else self._room()
         """Connections for tenants when nothing is left of a predecessor; 0 until it is known."""
 
     def __repr__(self) -> str:
@@ -74,10 +76,9 @@ class Steward:
         0: not known, the server is to be asked (``learn``). Does not block.
         """
         self._settings = settings
-        capacity = capacity_of(self._database)
-        if not capacity:
+        if self.asks:
             return 0
-        self.size = self._size(capacity)
+        self.size = self._room()
         return max(0, self.size - self._left)
 
     @property
@@ -88,12 +89,12 @@ class Steward:
     @property
     def asks(self) -> bool:
         """Whether the server says what the capacity is. Does not block."""
-        return not capacity_of(self._database)
+        return self._database.capacity == "auto"
 
     def resize(self, limit: str | None) -> int:
         """The server has answered ``QUERY``. Return how many connections tenants have now."""
-        reserved = reserved_of(self._settings, self._name, self._mark)
-        self.size = max(1, int(limit or 0) - self._database.headroom - reserved)
+        self.limit = max(1, int(limit or 0))
+        self.size = self._room()
         return max(0, self.size - self._left)
 
     @property
@@ -107,21 +108,21 @@ class Steward:
         Ends, with a mark, what a predecessor left; what can't be ended counts against the
         capacity, and is worth another look later. Blocks, bounded. Raises psycopg.Error, OSError.
         """
+        asks = self.asks
         try:
-            capacity = capacity_of(self._database)
-            limit = None if capacity else self._limit()
+            limit = self._limit() if asks else None
             if self._mark is not None:
                 self._recover(self._mark)
         finally:
             if self._mark is None:
                 self._attendant.close()
-        if not capacity:
+        if asks:
             return self.resize(limit)
-        self.size = self._size(capacity)
+        self.size = self._room()
         return max(0, self.size - self._left)
 
-    def _size(self, capacity: int) -> int:
-        return capacity and capacity - reserved_of(self._settings, self._name, self._mark)
+    def _room(self) -> int:
+        return room_of(self._settings, self._name, self._mark, self.limit)
 
     def _limit(self) -> str | None:
         [(limit,)] = self._attendant.ask(QUERY)

@@ -13,7 +13,7 @@ from psycopg import AsyncConnection, Notify
 from psycopg.pq import PipelineStatus, TransactionStatus
 from psycopg_pool import AsyncConnectionPool
 
-from tenantpool.pools.blind import closed_pgconn
+from tenantpool.blind import closed_pgconn
 from tenantpool.pools.parameters import parameters_of
 from tenantpool.pools.quick_wipe import Done, Wiper
 from tenantpool.pools.session import UNDO

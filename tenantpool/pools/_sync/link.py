@@ -14,7 +14,7 @@ from psycopg import Connection, Notify
 from psycopg.pq import PipelineStatus, TransactionStatus
 from psycopg_pool import ConnectionPool
 
-from tenantpool.pools.blind import closed_pgconn
+from tenantpool.blind import closed_pgconn
 from tenantpool.pools.parameters import parameters_of
 from tenantpool.pools.session import UNDO
 

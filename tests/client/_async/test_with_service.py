@@ -13,7 +13,7 @@ from sqlalchemy import NullPool, text
 
 from tenantpool.client import AsyncLeaseClient
 from tenantpool.embedded import EmbeddedPostgres
-from tenantpool.errors import LeaseEnded, NotAuthenticated, TenantLimit, UnknownTenant
+from tenantpool.errors import Draining, LeaseEnded, NotAuthenticated, TenantLimit, UnknownTenant
 from tests.client._async.helpers import Background, Client, OpenClient, raises, wait_until
 from tests.client.serve import RealService
 from tests.support.servers import on_latest
@@ -141,6 +141,20 @@ async def test_what_one_worker_parks_another_may_need(open_real: OpenClient, ser
     assert await pid_of(other, "b", timeout=10)
     assert hoarder.stats().parked < 4
     assert hoarder.stats().recalls > 0
+
+
+async def test_a_drain_takes_what_is_parked(open_real: OpenClient, service: RealService):
+    client = await open_real(linger=60)
+    await pid_of(client, "b")
+    held = await client.acquire("a")
+    await pid_of(client, "a")
+    assert not service.drain("a", 0.1), "one is in use"
+    await wait_until(lambda: client.stats().parked == 1)
+    await held.close()
+    assert service.drain("a", 20.0)
+    assert client.stats().parked == 1, "that of another tenant"
+    with pytest.raises(Draining):
+        await client.acquire("a")
 
 
 async def test_revoked_after_a_notice(open_real: OpenClient, service: RealService):

@@ -14,7 +14,7 @@ from sqlalchemy import NullPool, create_engine, text
 
 from tenantpool.client import LeaseClient
 from tenantpool.embedded import EmbeddedPostgres
-from tenantpool.errors import LeaseEnded, NotAuthenticated, TenantLimit, UnknownTenant
+from tenantpool.errors import Draining, LeaseEnded, NotAuthenticated, TenantLimit, UnknownTenant
 from tests.client._sync.helpers import Background, Client, OpenClient, raises, wait_until
 from tests.client.serve import RealService
 from tests.support.servers import on_latest
@@ -137,6 +137,20 @@ def test_what_one_worker_parks_another_may_need(open_real: OpenClient, service: 
     assert pid_of(other, "b", timeout=10)
     assert hoarder.stats().parked < 4
     assert hoarder.stats().recalls > 0
+
+
+def test_a_drain_takes_what_is_parked(open_real: OpenClient, service: RealService):
+    client = open_real(linger=60)
+    pid_of(client, "b")
+    held = client.acquire("a")
+    pid_of(client, "a")
+    assert not service.drain("a", 0.1), "one is in use"
+    wait_until(lambda: client.stats().parked == 1)
+    held.close()
+    assert service.drain("a", 20.0)
+    assert client.stats().parked == 1, "that of another tenant"
+    with pytest.raises(Draining):
+        client.acquire("a")
 
 
 def test_revoked_after_a_notice(open_real: OpenClient, service: RealService):

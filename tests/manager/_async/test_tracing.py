@@ -6,7 +6,7 @@ import pytest
 from opentelemetry.trace import StatusCode, get_current_span
 
 from tenantpool import AsyncManager, tracing
-from tenantpool.errors import TenantLimit, UnknownTenant
+from tenantpool.errors import LeaseEnded, TenantLimit, UnknownTenant
 from tests.manager._async.helpers import Background, raises, wait_until
 from tests.support.servers import on_latest
 from tests.support.spans import Spans, spans
@@ -105,6 +105,19 @@ async def test_a_lease_that_is_taken_away_says_so(spans: Spans, manager: AsyncMa
     granted, ended = spans.one().events
     assert (granted.name, ended.name) == ("lease granted", "lease ended")
     assert dict(ended.attributes or {}) == {"tenantpool.reason": "it was revoked"}
+
+
+async def test_the_span_of_a_lease_that_is_taken_away_ends_then_and_not_when_it_comes_back(
+    spans: Spans, manager: AsyncManager, caplog: pytest.LogCaptureFixture
+):
+    before = get_current_span()
+    async with raises(LeaseEnded), manager.connection("a"):
+        manager.revoke(manager.leases()[0])
+        assert spans.one().events[-1].name == "lease ended"
+        assert get_current_span() is not before, "its holder is still in the block"
+    assert get_current_span() is before
+    assert len(spans.ended) == 1
+    assert not [record for record in caplog.records if record.name.startswith("opentelemetry")]
 
 
 async def test_without_a_provider_nothing_is_traced(spans: Spans, manager: AsyncManager):
