@@ -42,7 +42,7 @@ async def resume_scaling(source: Source, of: str) -> None:
 
 async def revoke(source: Source, of: str) -> None:
     """End the lease and its backend. LeaseEnded if it has ended by itself."""
-    if not source.desk.revoke_one(of, "revoked by an administrator"):
+    if not source.desk.ledger.revoke_one(of, "revoked by an administrator"):
         raise LeaseEnded(f"{of}: there is no such lease (any more)")
 
 

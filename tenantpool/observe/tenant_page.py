@@ -69,7 +69,7 @@ async def tenant_page(look: Look, visitor: Visitor, query: Query, of: str) -> Va
         return values | {"leases": [], "waiters": []}
     tenant, now = seat[1], monotonic()
     waiters = sorted(tenant.queue, key=lambda request: request.since)
-    loans = [loan for loan in look.source.desk.loans.values() if loan.tenant is tenant]
+    loans = [loan for loan in look.source.desk.ledger.loans.values() if loan.tenant is tenant]
     return values | {
         "limits": tenant.limits,
         "suspended": tenant.suspended,

@@ -176,7 +176,7 @@ async def _database(look: Look, visitor: Visitor, query: Query, of: str) -> Valu
 
 async def _leases(look: Look, visitor: Visitor, query: Query, of: str) -> Values:
     text = query.get("q", "")
-    loans = look.source.desk.loans.values()
+    loans = look.source.desk.ledger.loans.values()
     return {"text": text, "found": page_of(loans, text, _whole(query.get("page", "")))}
 
 

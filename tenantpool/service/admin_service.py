@@ -100,7 +100,7 @@ class AdminService(AdminServiceServicer):
         """The leases in use."""
 
         async def work(_: Identity) -> pb.ListLeasesResponse:
-            loans = self._desk.loans
+            loans = self._desk.ledger.loans
             here, token = page(loans, request.prefix, request.page_size, request.page_token)
             leases = [lease_view(loans[lease_id]) for lease_id in here]
             return pb.ListLeasesResponse(leases=leases, next_page_token=token)
@@ -135,7 +135,7 @@ class AdminService(AdminServiceServicer):
             within = _seconds(request, "drain_within") or 0.0
             reason = request.reason or "revoked by an administrator"
             return pb.RevokeLeasesResponse(
-                revoked=self._desk.revoke(request.prefix, within, reason)
+                revoked=self._desk.ledger.revoke(request.prefix, within, reason)
             )
 
         return await self._calls.administer("RevokeLeases", context, work)

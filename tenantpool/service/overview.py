@@ -107,7 +107,7 @@ class Overview:
             tenants=tenants,
             tenants_found=count,
             sessions=len(self._desk.sessions.workers),
-            leases=len(self._desk.loans),
+            leases=len(self._desk.ledger.loans),
             version=__version__,
             status=status,
             summary=summary,

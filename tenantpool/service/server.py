@@ -130,7 +130,7 @@ class Server:
     def hurry(self) -> None:
         """Let a ``stop`` that is under way, or to come, not wait for leases. Does not block."""
         self._hurries = True
-        self.desk.hurry()
+        self.desk.ledger.hurry()
 
     @property
     def settings(self) -> Settings:

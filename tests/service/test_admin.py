@@ -95,7 +95,7 @@ async def test_leases_show_who_holds_them_and_how_long_they_live(
             link=None,
             tenure=tenure,
         )
-        service.desk.loans[loan.lease_id] = loan
+        service.desk.ledger.loans[loan.lease_id] = loan
     answer = await client.admin.ListLeases(pb.ListLeasesRequest(page_size=1))
     (lease,) = answer.leases
     assert (lease.lease_id, lease.identity, lease.holder) == ("acme/w/1", "w", "host: report")
