@@ -18,7 +18,7 @@ from .moves import Moves
 from .pool import Pool
 from .request import CANCELLED, GRANTED, NEW, RETURNED, WAITING, Request
 from .shrink import account
-from .slot import RESETTING, Slot
+from .slot import IDLE, RESETTING, Slot
 from .tenant import Tenant
 
 _GOLDEN_RATIO = 0.6180339887498949
@@ -192,6 +192,19 @@ class Database(Moves):
         self._dispatch(now)
         return self._flush()
 
+    def lost(self, now: float, slot: Slot) -> Actions:
+        """The server has closed an idle connection. (One in use is its holder's to return.)
+
+        As long as nobody uses its pool, it is not replaced: the server may be down.
+        """
+        if slot.state == IDLE:
+            tenant = slot.tenant or next(iter(slot.pool.tenants), None)
+            if tenant is not None:
+                tenant.counters.lost += 1
+            slot.pool.lost_at = now
+            self._close(slot)
+        return self._flush()
+
     def cleaned(self, now: float, slot: Slot, *, healthy: bool = True) -> Actions:
         """A returned connection's session has been wiped; or could not be, if not *healthy*."""
         slot.tenant = None
@@ -218,7 +231,8 @@ class Database(Moves):
 
     def sweep(self, now: float, pool: Pool) -> Actions:
         """Upkeep of one pool: leases held too long, old and idle connections, ``min_size``."""
-        kept = pool.live and not upkeep.is_abandoned(now, pool)
+        is_in_use = pool.live and pool.last_used >= pool.lost_at
+        kept = is_in_use and not upkeep.is_abandoned(now, pool)
         for request in upkeep.leaks(now, pool):
             self._report_leak(now, request)
         for request in upkeep.overdue(now, pool):

@@ -56,6 +56,7 @@ class Pool:
         "key",
         "last_used",
         "listed",
+        "lost_at",
         "max_lifetime",
         "min_size",
         "name",
@@ -101,6 +102,8 @@ class Pool:
         self.listed = 0
         """Idle connections it had when it was last ranked among the victims."""
         self.last_used = now
+        self.lost_at = -inf
+        """When the server was last seen to have closed an idle connection."""
         self.warming = False
         """On its way to ``min_size``."""
 

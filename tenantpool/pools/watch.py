@@ -34,6 +34,11 @@ class Sockets:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {len(self._descriptors)}>"
 
+    @property
+    def newest(self) -> int:
+        """The descriptor that was added last; -1: there is none."""
+        return self._descriptors[-1] if self._descriptors else -1
+
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Take hold of what a ``watched`` class connects in this block, thread or task."""

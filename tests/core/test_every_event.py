@@ -199,6 +199,12 @@ class EveryEvent(RuleBasedStateMachine):
     def tend(self, name: str, event: str) -> None:
         self.took(getattr(self.db, event)(self.now, self.tenant(name)))
 
+    @rule(number=st.integers(0, 9))
+    def lose(self, number: int) -> None:
+        slots = list(self.db.slots)
+        if slots:
+            self.took(self.db.lost(self.now, slots[number % len(slots)]))
+
     @rule()
     def resume_all(self) -> None:
         for tenant in self.db.tenants.values():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tenantpool.core.request import GRANTED
 from tests.core.driver import World
 
 
@@ -102,3 +103,32 @@ def test_a_sweep_gives_what_it_frees_to_those_who_wait() -> None:
     world.sweep()
     world.run(1.0)
     assert all(request.slot for request in requests)
+
+
+def test_a_lost_connection_is_closed_unless_it_is_in_use() -> None:
+    world = World()
+    a = world.tenant("a")
+    world.open_idle(2, a)
+    lent = world.lease(a)
+    assert lent.slot is not None
+    for slot in list(a.pool.slots):
+        world.perform(world.db.lost(world.now, slot))
+    world.settle()
+    assert (lent.state, world.db.used, a.counters.lost) == (GRANTED, 1, 1)
+
+
+def test_what_is_lost_is_replaced_when_its_pool_is_used_again() -> None:
+    """While nobody does, it is not known whether the server is back."""
+    world = World()
+    a = world.tenant("a", min_size=3)
+    world.open_idle(3, a)
+    world.run(1.0)
+    world.perform(world.db.lost(world.now, next(iter(a.pool.idle))))
+    world.run(1.0)
+    world.sweep()
+    world.settle()
+    assert len(a.pool.idle) == 2
+    world.give_back(world.lease(a))
+    world.sweep()
+    world.settle()
+    assert len(a.pool.idle) == 3

@@ -272,6 +272,7 @@ class AsyncShell(AsyncPerformer):
             self._crew.run(self._start, AsyncSignal())
         if self.steward.is_due:
             self._crew.run(self.steward.look)
+        self.drop_lost()
         self._sweeps += 1
         every = self._sweeps % _EMPTY_EVERY == 0
         with self.lock:

@@ -18,7 +18,7 @@ from tenantpool.manager.capacity import QUERY, room_of
 from tenantpool.pools._async.answer import Row
 from tenantpool.pools._async.attendant import AsyncAttendant
 from tenantpool.pools._async.direct import AsyncDirects
-from tenantpool.pools._async.leftovers import end_leftovers
+from tenantpool.pools._async.leftovers import AsyncLeftovers
 
 if TYPE_CHECKING:
     from .lease import AsyncLease
@@ -40,7 +40,7 @@ class AsyncSteward:
         self._timeout = self._database.close_timeout
         self._attendant = AsyncAttendant(self._own_params, self._timeout)
         self._directs = AsyncDirects(self._attendant, mark or "")
-        self._left = 0
+        self._leftovers = AsyncLeftovers(self._attendant, mark or "")
         self._looking = False
         self.limit = 0
         """Connections that the server has for us and for others; 0: it was not asked."""
@@ -75,10 +75,10 @@ class AsyncSteward:
         0: not known, the server is to be asked (``learn``). Does not block.
         """
         self._settings = settings
-        if self.asks:
+        if self.asks or (self._mark is not None and not self._leftovers.are_known):
             return 0
         self.size = self._room()
-        return max(0, self.size - self._left)
+        return max(0, self.size - len(self._leftovers))
 
     @property
     def has_own_slot(self) -> bool:
@@ -94,12 +94,12 @@ class AsyncSteward:
         """The server has answered ``QUERY``. Return how many connections tenants have now."""
         self.limit = max(1, int(limit or 0))
         self.size = self._room()
-        return max(0, self.size - self._left)
+        return max(0, self.size - len(self._leftovers))
 
     @property
     def has_leftovers(self) -> bool:
         """Whether backends of a predecessor take up capacity. Does not block."""
-        return self._left > 0
+        return len(self._leftovers) > 0
 
     async def learn(self) -> int:
         """Return how many connections there are for tenants now.
@@ -111,14 +111,14 @@ class AsyncSteward:
         try:
             limit = await self._limit() if asks else None
             if self._mark is not None:
-                await self._recover(self._mark)
+                await self._recover()
         finally:
             if self._mark is None:
                 await self._attendant.close()
         if asks:
             return self.resize(limit)
         self.size = self._room()
-        return max(0, self.size - self._left)
+        return max(0, self.size - len(self._leftovers))
 
     def _room(self) -> int:
         return room_of(self._settings, self._name, self._mark, self.limit)
@@ -127,14 +127,15 @@ class AsyncSteward:
         [(limit,)] = await self._attendant.ask(QUERY)
         return limit
 
-    async def _recover(self, mark: str) -> None:
-        before, self._left = self._left, await end_leftovers(self._attendant, mark, self._timeout)
-        if self._left != before:
+    async def _recover(self) -> None:
+        before = len(self._leftovers)
+        await self._leftovers.end(self._timeout)
+        if len(self._leftovers) != before:
             report(
                 logging.WARNING,
                 "backends of a predecessor hold connections",
                 database=self._name,
-                backends=self._left,
+                backends=len(self._leftovers),
             )
 
     # -- upkeep --------------------------------------------------------------------------------

@@ -240,6 +240,7 @@ class Shell(Performer):
             self._crew.run(self._start, Signal())
         if self.steward.is_due:
             self._crew.run(self.steward.look)
+        self.drop_lost()
         self._sweeps += 1
         every = self._sweeps % _EMPTY_EVERY == 0
         with self.lock:

@@ -19,7 +19,7 @@ from tenantpool.manager.capacity import QUERY, room_of
 from tenantpool.pools._sync.answer import Row
 from tenantpool.pools._sync.attendant import Attendant
 from tenantpool.pools._sync.direct import Directs
-from tenantpool.pools._sync.leftovers import end_leftovers
+from tenantpool.pools._sync.leftovers import Leftovers
 
 if TYPE_CHECKING:
     from .lease import Lease
@@ -41,7 +41,7 @@ class Steward:
         self._timeout = self._database.close_timeout
         self._attendant = Attendant(self._own_params, self._timeout)
         self._directs = Directs(self._attendant, mark or "")
-        self._left = 0
+        self._leftovers = Leftovers(self._attendant, mark or "")
         self._looking = False
         self.limit = 0
         """Connections that the server has for us and for others; 0: it was not asked."""
@@ -76,10 +76,10 @@ class Steward:
         0: not known, the server is to be asked (``learn``). Does not block.
         """
         self._settings = settings
-        if self.asks:
+        if self.asks or (self._mark is not None and not self._leftovers.are_known):
             return 0
         self.size = self._room()
-        return max(0, self.size - self._left)
+        return max(0, self.size - len(self._leftovers))
 
     @property
     def has_own_slot(self) -> bool:
@@ -95,12 +95,12 @@ class Steward:
         """The server has answered ``QUERY``. Return how many connections tenants have now."""
         self.limit = max(1, int(limit or 0))
         self.size = self._room()
-        return max(0, self.size - self._left)
+        return max(0, self.size - len(self._leftovers))
 
     @property
     def has_leftovers(self) -> bool:
         """Whether backends of a predecessor take up capacity. Does not block."""
-        return self._left > 0
+        return len(self._leftovers) > 0
 
     def learn(self) -> int:
         """Return how many connections there are for tenants now.
@@ -112,14 +112,14 @@ class Steward:
         try:
             limit = self._limit() if asks else None
             if self._mark is not None:
-                self._recover(self._mark)
+                self._recover()
         finally:
             if self._mark is None:
                 self._attendant.close()
         if asks:
             return self.resize(limit)
         self.size = self._room()
-        return max(0, self.size - self._left)
+        return max(0, self.size - len(self._leftovers))
 
     def _room(self) -> int:
         return room_of(self._settings, self._name, self._mark, self.limit)
@@ -128,14 +128,15 @@ class Steward:
         [(limit,)] = self._attendant.ask(QUERY)
         return limit
 
-    def _recover(self, mark: str) -> None:
-        before, self._left = self._left, end_leftovers(self._attendant, mark, self._timeout)
-        if self._left != before:
+    def _recover(self) -> None:
+        before = len(self._leftovers)
+        self._leftovers.end(self._timeout)
+        if len(self._leftovers) != before:
             report(
                 logging.WARNING,
                 "backends of a predecessor hold connections",
                 database=self._name,
-                backends=self._left,
+                backends=len(self._leftovers),
             )
 
     # -- upkeep --------------------------------------------------------------------------------

@@ -29,7 +29,8 @@ _LOOK = """
         AND (backend_type IS NULL OR backend_type = 'client backend')
     ORDER BY backend_start, pid
 """
-_TERMINATE = """
+# One backend: its number, and when it started.
+TERMINATE = """
     SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
     WHERE pid = $1 AND pg_catalog.date_part('epoch', backend_start)::text IS NOT DISTINCT FROM $2
 """
@@ -208,4 +209,4 @@ class AsyncDirects:
     async def terminate(self, backends: list[Backend]) -> None:
         """Tell *backends* to end. Blocks; raises psycopg.Error, also if that is not allowed."""
         for backend in backends:
-            await self._attendant.ask(_TERMINATE, *backend)
+            await self._attendant.ask(TERMINATE, *backend)

@@ -88,6 +88,14 @@ class AsyncLink:
         return not self.conn.closed
 
     @property
+    def descriptor(self) -> int:
+        """Of its socket, or -1. Not libpq's, so that it can be looked at beside whoever uses that.
+
+        Does not block.
+        """
+        return self._witness.newest
+
+    @property
     def is_plain(self) -> bool:
         """Whether its socket carries the protocol as it is, so that another process can speak it.
 

@@ -151,6 +151,39 @@ async def test_what_cannot_be_ended_counts_until_it_is_gone(
         await wait_until(lambda: capacity(manager) == 3)
 
 
+async def test_its_own_connections_are_not_leftovers_whenever_it_looks_again(
+    postgres: EmbeddedPostgres, database: str, open_manager: OpenManager
+):
+    """A reload asks for an ``auto`` capacity anew."""
+    tenants, auto = {"a": {"dbname": database}}, {"capacity": "auto"}
+    manager = await open_manager(make_settings(postgres, tenants, headroom=90, **auto), mark=MARK)
+    before = capacity(manager)
+    async with manager.connection("a") as conn:
+        await manager.apply(make_settings(postgres, tenants, headroom=91, **auto))
+        await wait_until(lambda: capacity(manager) == before - 1)
+        await conn.execute("select 1")
+
+
+async def test_its_own_connections_stay_while_leftovers_are_waited_for(
+    postgres: EmbeddedPostgres,
+    database: str,
+    open_manager: OpenManager,
+    leave: Callable[[str], psycopg.Connection],
+    limited: str,
+):
+    leave(MARK)
+    settings = make_settings(
+        postgres, {"a": {"dbname": database}}, capacity=4, conninfo=postgres.dsn(user=limited)
+    )
+    manager = await open_manager(settings, mark=MARK)
+    async with manager.connection("a") as conn:
+        shell = manager.leases()[0].shell
+        sweeps = shell._sweeps + 5
+        await wait_until(lambda: shell._sweeps > sweeps)
+        await conn.execute("select 1")
+    assert capacity(manager) == 2
+
+
 async def test_nobody_connects_before_the_server_could_be_asked(
     postgres: EmbeddedPostgres, database: str, open_manager: OpenManager
 ):
