@@ -12,7 +12,6 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from tenantpool.config.alerts import Alerts
 from tenantpool.config.catalog import Catalog
 from tenantpool.config.checks import check, check_capacity, promised
-from tenantpool.config.conninfo import join_conninfo
 from tenantpool.config.digest import digest_of
 from tenantpool.config.explain import explain, raise_all
 from tenantpool.config.fields import Key, Seconds, SecondsOrZero
@@ -26,6 +25,7 @@ from tenantpool.config.service import Service
 from tenantpool.config.tenants import Template, Tenant
 from tenantpool.core.limits import DatabaseLimits
 from tenantpool.errors import ConfigError
+from tenantpool.libpq import join_conninfo
 
 
 def _over_default_tiers(value: object) -> object:
