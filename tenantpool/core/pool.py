@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Hashable, Iterable
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
@@ -86,7 +85,7 @@ class Pool:
         """Tenants that are neither drained nor suspended."""
         self.draining = True
         """Whether there are none of these: nothing is opened here, and what comes back closes."""
-        self._terms: Counter[tuple[int, float]] = Counter()
+        self._terms: dict[tuple[int, float], int] = {}
         self.renewal: Renewal | None = None
         """Set while its connections are being replaced by such with other parameters."""
         self.demand = Demand()
@@ -136,11 +135,18 @@ class Pool:
         self.serving += times * (not share.stopped)
         self.draining = not self.serving
         terms = share.min_size, share.max_lifetime
-        self._terms[terms] += times
-        if not self._terms[terms]:
+        before = self._terms.get(terms, 0)
+        self._terms[terms] = before + times
+        if not before:
+            self._take_terms()
+        elif not before + times:
             del self._terms[terms]
-        self.min_size = max((size for size, _ in self._terms), default=0)
-        longest = min((seconds for _, seconds in self._terms), default=inf)
+            self._take_terms()
+
+    def _take_terms(self) -> None:
+        sizes, lifetimes = zip(*self._terms, strict=True) if self._terms else ((0,), (inf,))
+        self.min_size = max(sizes)
+        longest = min(lifetimes)
         if longest != self.max_lifetime:
             self.max_lifetime = longest
             for slot in self.slots:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import select
+from collections.abc import Mapping
 from time import monotonic
+from typing import Any
 
 from psycopg import OperationalError
+from psycopg.conninfo import conninfo_attempts_async
 from psycopg.errors import ConnectionTimeout
 from psycopg.pq import PGconn, PollingStatus, abc
 
@@ -39,6 +42,18 @@ async def connect(conninfo: str, timeout: float, sockets: Sockets) -> abc.PGconn
         raise
     pgconn.nonblocking = 1
     return pgconn
+
+
+async def only_address(params: Mapping[str, str]) -> Mapping[str, Any] | None:
+    """*params* as they are for the one address that they stand for; None if there are several.
+
+    Blocks while a name is looked up. Raises psycopg.OperationalError if that fails.
+    """
+    host = params.get("host", "")
+    if host.startswith("/") and "," not in host and "target_session_attrs" not in params:
+        return params
+    attempts = await conninfo_attempts_async(params)
+    return attempts[0] if len(attempts) == 1 else None
 
 
 async def _writable(descriptor: int, timeout: float) -> bool:

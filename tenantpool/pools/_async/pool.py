@@ -6,14 +6,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from psycopg import AsyncConnection
-from psycopg.conninfo import conninfo_attempts_async, timeout_from_conninfo
+from psycopg.conninfo import timeout_from_conninfo
 from psycopg_pool import AsyncConnectionPool
 
 from tenantpool.core.pool import Pool
 from tenantpool.libpq import join_conninfo
 from tenantpool.pools.watch import Sockets, connects_by_itself, watched
 
-from .connect import connect
+from .connect import connect, only_address
 
 _DRESSING = {"autocommit", "context", "cursor_factory", "prepare_threshold", "row_factory"}
 """What a connection is given besides libpq's parameters, see ``dress``."""
@@ -77,12 +77,9 @@ class AsyncPassivePool(AsyncConnectionPool[AsyncConnection[Any]]):
 
         psycopg would read and check the parameters once more, which takes libpq 0.1 ms.
         """
-        if not self._is_plain:
+        params = await only_address(self._params()) if self._is_plain else None
+        if params is None:
             return None
-        attempts = await conninfo_attempts_async(self._params())
-        if len(attempts) != 1:
-            return None
-        params = attempts[0]
         pgconn = await connect(join_conninfo(params), timeout_from_conninfo(params), sockets)
         conn = self.connection_class(pgconn)
         self._set_connection_expiry_date(conn)

@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import select
+from collections.abc import Mapping
 from time import monotonic
+from typing import Any
 
 from psycopg import OperationalError
+from psycopg.conninfo import conninfo_attempts
 from psycopg.errors import ConnectionTimeout
 from psycopg.pq import PGconn, PollingStatus, abc
 
@@ -38,6 +41,18 @@ def connect(conninfo: str, timeout: float, sockets: Sockets) -> abc.PGconn:
         raise
     pgconn.nonblocking = 1
     return pgconn
+
+
+def only_address(params: Mapping[str, str]) -> Mapping[str, Any] | None:
+    """*params* as they are for the one address that they stand for; None if there are several.
+
+    Blocks while a name is looked up. Raises psycopg.OperationalError if that fails.
+    """
+    host = params.get("host", "")
+    if host.startswith("/") and "," not in host and "target_session_attrs" not in params:
+        return params
+    attempts = conninfo_attempts(params)
+    return attempts[0] if len(attempts) == 1 else None
 
 
 def _writable(descriptor: int, timeout: float) -> bool:
