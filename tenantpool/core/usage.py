@@ -44,6 +44,7 @@ class _Period:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.number}: {sum(self.minutes)} requests>"
 
+
 _BEFORE = _Period(-1)
 """Where the first request finds itself before its own period begins: nothing is counted here."""
 
@@ -78,8 +79,10 @@ class Usage:
             in_use += waiting
         if in_use >= _EXACT:
             in_use = _rounded(in_use)
-        load = period.load
-        load[in_use] = load.get(in_use, 0) + 1
+        try:
+            period.load[in_use] += 1
+        except KeyError:
+            period.load[in_use] = 1
 
     def foresee(self, now: float, limits: TenantLimits) -> Foreseen:
         """How many requests of the hour before *now* would have met *limits*, trial or not.
