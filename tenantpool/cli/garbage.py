@@ -24,8 +24,8 @@ from tenantpool.journal import report
 
 _REST: Final = 3600.0
 _GROWTH: Final = 1.25
-_FULL_EVERY: Final = 3
-"""A full collection follows so many of the middle generation: then it sees 30,000 objects at most,
+_FULL_EVERY: Final = 1
+"""A full collection follows so many of the middle generation: then it sees 25,000 objects at most,
 which takes 5 ms."""
 
 
