@@ -54,7 +54,7 @@ def scaling(
         _show(found)
 
 
-@app.command(epilog=EXAMPLES)
+@app.command()
 @administers
 def undo(admin: Admin, tenant: TenantName) -> None:
     """Give a tenant the cap of its tier again, and leave it alone from now on.
@@ -70,7 +70,7 @@ def undo(admin: Admin, tenant: TenantName) -> None:
     typer.echo(f"{tenant}: cap {cap}, as its tier has it; auto-scaling leaves it alone")
 
 
-@app.command(epilog=EXAMPLES)
+@app.command()
 @administers
 def resume(admin: Admin, tenant: TenantName) -> None:
     """Let a tenant's cap follow its use again, after `tenantpool scaling undo`.
