@@ -58,9 +58,9 @@ class Server:
         self.source = source if source is not None else Source()
         self.reloader = Reloader(self.manager, self.source, follower=self)
         self.overriding = Overriding(self.reloader, self._store)
-        self.rpc = RpcServer(
-            self.desk, self.manager, self.guard, self.reloader, self.overriding, certificates
-        )
+        self.alerts = Alerts(self.manager, self._reload_problem)
+        steering = (self.reloader, self.overriding, self.alerts)
+        self.rpc = RpcServer(self.desk, self.manager, self.guard, *steering, certificates)
         self.gateway = Gateway(
             self.desk.switchboard,
             tls=certificates.context if certificates is not None else None,
@@ -70,7 +70,6 @@ class Server:
             startup_timeout=rules.startup_timeout,
             max_startups=rules.max_startups,
         )
-        self.alerts = Alerts(self.manager, self._reload_problem)
         self.http = self._make_http(certificates) if rules.http_port is not None else None
         self._channels: ChannelServer | None = None
         self._watcher: Watcher | None = None

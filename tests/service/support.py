@@ -17,6 +17,7 @@ from tenantpool.config import Settings
 from tenantpool.core.tenure import GRANTED
 from tenantpool.errors import ConfigError, TenantpoolError
 from tenantpool.manager._async.manager import AsyncManager
+from tenantpool.observe.alerts.watch import Alerts
 from tenantpool.service.identity import Guard, Identity
 from tenantpool.service.override_store import OverrideStore
 from tenantpool.service.overriding import Overriding
@@ -142,9 +143,9 @@ class Service:
         tls = made.service.tls
         self.certificates = Certificates(tls) if tls is not None else None
         desk: Any = self.desk
-        self.rpc = RpcServer(
-            desk, self.manager, self.guard, self.reloader, self.overriding, self.certificates
-        )
+        self.alerts = Alerts(self.manager)
+        steering = (self.reloader, self.overriding, self.alerts)
+        self.rpc = RpcServer(desk, self.manager, self.guard, *steering, self.certificates)
 
     @property
     def unix(self) -> str:

@@ -16,6 +16,7 @@ import pytest
 from tenantpool.config.service import Service as ServiceRules
 from tenantpool.embedded import EmbeddedPostgres
 from tenantpool.errors import NotAuthenticated
+from tenantpool.observe.alerts.watch import Alerts
 from tenantpool.service.desk import Desk
 from tenantpool.service.identity import Guard
 from tenantpool.service.override_store import OverrideStore
@@ -71,7 +72,7 @@ def run(postgres: EmbeddedPostgres, database: str, tmp_path: Path) -> Run:
             reloader = Reloader(manager, Source(), Follower())
             overriding = Overriding(reloader, OverrideStore(None, "test"))
             guard = Guard(made.service)
-            rpc = RpcServer(desk, manager, guard, reloader, overriding)
+            rpc = RpcServer(desk, manager, guard, reloader, overriding, Alerts(manager))
             await rpc.start([], 0, tmp_path)
             try:
                 async with channel(rpc.addresses[0]) as client:

@@ -27,8 +27,10 @@ class AsyncWatchedLease(AsyncLease):
     watch: Watch
     """There while it is in use."""
 
+    # Its base is named, as super() would cost a tenth of what is done for a lease here.
+
     async def __aenter__(self) -> AsyncConnection[Any]:
-        conn = await AsyncLease.__aenter__(self)  # super() would add a tenth to what watching costs
+        conn = await AsyncLease.__aenter__(self)
         insight = self.shell.insight
         assert insight is not None
         self.watch = insight.watch(self.tenant.name)

@@ -28,8 +28,10 @@ class WatchedLease(Lease):
     watch: Watch
     """There while it is in use."""
 
+    # Its base is named, as super() would cost a tenth of what is done for a lease here.
+
     def __enter__(self) -> Connection[Any]:
-        conn = Lease.__enter__(self)  # super() would add a tenth to what watching costs
+        conn = Lease.__enter__(self)
         insight = self.shell.insight
         assert insight is not None
         self.watch = insight.watch(self.tenant.name)
