@@ -20,6 +20,7 @@ from tenantpool.service.overriding import without
 from .access import Visitor
 from .advisor import Counsel
 from .figures import duration, plural
+from .gathered import gathered
 from .leases import row_of
 from .look import Look, Query, Values
 from .reading import load_of
@@ -177,7 +178,6 @@ def _scaling(look: Look, name: str) -> Values:
 
 
 def _findings(look: Look, name: str) -> Values:
-    """What its statements and leases told; ``is_on`` tells nothing found from nobody looking."""
-    source = look.source.findings
-    found = source.findings(name) if source is not None else ()
-    return {"is_on": source is not None, "shown": found[:_MOST_FINDINGS], "total": len(found)}
+    """What its statements and leases told."""
+    found = gathered(look, name)
+    return {"shown": found[:_MOST_FINDINGS], "total": len(found)}

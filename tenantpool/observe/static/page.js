@@ -54,11 +54,26 @@
     while (old.childNodes.length > wanted.length) old.lastChild.remove();
   }
 
+  // While somebody selects text, nothing moves under it.
+  let held = null;
+  const isSelecting = () => {
+    const selection = getSelection();
+    return Boolean(selection) && !selection.isCollapsed && main.contains(selection.anchorNode);
+  };
+  document.addEventListener("selectionchange", () => {
+    if (held !== null && !isSelecting()) show(held);
+  });
+
   function show(html) {
+    held = isSelecting() ? html : null;
+    if (held !== null) return;
     const parsed = new DOMParser().parseFromString(`<main>${html}</main>`, "text/html");
     const fresh = parsed.body.firstChild;
+    const focused = document.activeElement;
     [main, fresh].forEach(withoutBlanks);
     children(main, fresh);
+    // What was moved to its new place has lost the focus.
+    if (focused !== document.activeElement && main.contains(focused)) focused.focus({ preventScroll: true });
   }
 
   // Between sections blanks mean nothing, and would shift what is compared.
@@ -129,6 +144,7 @@
     const ago = (at) => (at === 0 ? "now" : at % 60 ? `${at} s` : `${at / 60} min`).replace("-", "−");
     const span = (u, low) => [Math.min(low ?? 0, -60), 0];
     const top = (u, low, high) => kind.range || [0, Math.max(high || 0, kind.least) * 1.15];
+    sizes.observe(plot);
     return new uPlot({
       width: plot.clientWidth, height: plot.clientHeight,
       legend: { show: false },
@@ -158,12 +174,21 @@
     return list;
   }
 
+  // What the lines say where the pointer is; the charts beside it say theirs of the same moment.
   function tip(place, u, kind, lines) {
-    const { idx } = u.cursor;
-    place.title = idx == null ? "" : lines.map(([name], n) => {
+    place.querySelector(".tip")?.remove();
+    const { idx, left } = u.cursor;
+    if (idx == null || left < 0) return;
+    const box = u.over.appendChild(document.createElement("div"));
+    box.className = "tip";
+    const list = box.appendChild(legend(lines));
+    list.className = "";
+    [...list.children].forEach((item, n) => {
       const value = u.data[n + 1][idx];
-      return `${name} ${value == null ? "–" : kind.format(value)}`;
-    }).join(" · ");
+      item.appendChild(document.createElement("b")).textContent = value == null ? "–" : kind.format(value);
+    });
+    const width = box.offsetWidth;
+    box.style.left = `${Math.max(0, left + 12 + width > u.over.clientWidth ? left - 12 - width : left + 12)}px`;
   }
 
   function redraw() {
@@ -172,13 +197,13 @@
     draw();
   }
 
-  const widths = new ResizeObserver(() => {
+  const sizes = new ResizeObserver(() => {
     for (const [place, { chart }] of charts) {
       const { clientWidth: width, clientHeight: height } = place.firstChild;
-      if (width !== chart.width) chart.setSize({ width, height });
+      if (width !== chart.width || height !== chart.height) chart.setSize({ width, height });
     }
   });
-  widths.observe(main);
+  sizes.observe(main);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 
   // -- the stream -----------------------------------------------------------------------------
