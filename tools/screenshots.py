@@ -20,7 +20,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import sleep, time
 from types import FunctionType
-from typing import Any
+from typing import Any, ParamSpec
+
+P = ParamSpec("P")
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -112,7 +114,7 @@ def settings(tenants: Sequence[tuple[str, float]], dsn: str, folder: Path) -> di
     }
 
 
-def in_app(work: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+def in_app(work: Callable[P, Awaitable[None]]) -> Callable[P, Awaitable[None]]:
     """*work* as if it stood in a program that is deployed: findings name its place."""
     assert isinstance(work, FunctionType)
     work.__code__ = work.__code__.replace(co_filename="/app/orders.py")
@@ -138,6 +140,12 @@ async def check_out(conn: psycopg.AsyncConnection[Any]) -> None:
     """Waits for somebody else in the middle of a transaction."""
     await conn.execute("select total from orders where id = %s for update", [17])
     await asyncio.sleep(4)
+
+
+@in_app
+async def forget(leases: AsyncLeaseClient, tenant: str) -> None:
+    """A leak."""
+    await leases.acquire(tenant, timeout=30)
 
 
 class Stage(threading.Thread):
@@ -217,7 +225,7 @@ class Stage(threading.Thread):
         insight = Insight(Options(explain=True, slow=0.5, idle_in_transaction=2))
         acme, globex, _, hooli, *_ = (name for name, _ in self._tenants)
         async with AsyncLeaseClient(target, worker="reports-1", insight=insight) as leases:
-            await leases.acquire(hooli, timeout=30)
+            await forget(leases, hooli)
             while True:
                 for name, work in (
                     *((acme, list_orders), (globex, list_orders), (acme, monthly_report)),

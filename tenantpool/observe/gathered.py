@@ -1,4 +1,4 @@
-"""What statements and leases told, gathered over tenants: the same thing once, with all it is of."""
+"""What statements and leases told: the same thing once, with all tenants that it is of."""
 
 from __future__ import annotations
 

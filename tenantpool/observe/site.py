@@ -115,7 +115,7 @@ class Site:
         visitor = self.access.visitor(request)
         view = view_of(request.path_params["path"])
         if view is None:
-            return await self._message(404, "There is no such page", "")
+            return await self._message(request, 404, "There is no such page", "")
         query = dict(request.query_params)
         values = await view.make(self.look, visitor, query, view.of)
         more = {"title": view.title, "pulse": view.pulse, "is_live": view.is_live}
@@ -229,13 +229,20 @@ class Site:
             status, headers = 401, {"WWW-Authenticate": "Bearer"}
         if not _is_person(request):
             return PlainTextResponse(f"{error}\n", status, headers)
-        return await self._message(status, "That did not work", str(error), headers)
+        return await self._message(request, status, "That did not work", str(error), headers)
 
     async def _message(
-        self, status: int, title: str, text: str, headers: Mapping[str, str] | None = None
+        self,
+        request: Request,
+        status: int,
+        title: str,
+        text: str,
+        headers: Mapping[str, str] | None = None,
     ) -> Response:
-        values = {"title": title, "text": text, "asset": self._assets.url}
-        return HTMLResponse(await render.page("message.html", values), status, headers)
+        response = await self._html(request, None, "message.html", {"title": title, "text": text})
+        response.status_code = status
+        response.headers.update(headers or {})
+        return response
 
 
 async def _form(request: Request) -> dict[str, str]:

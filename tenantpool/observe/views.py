@@ -11,6 +11,7 @@ from tenantpool.config import effective_yaml
 from tenantpool.errors import UnknownTenant
 from tenantpool.manager.health import assess
 from tenantpool.manager.stats import ManagerStats
+from tenantpool.service.reload import CALL, END_OF_OVERRIDE, FILE
 
 from .access import Visitor
 from .alerts.board import RESOLVED
@@ -42,6 +43,10 @@ _MOST_ALERTS = 5
 _MOST_FINDINGS = 4
 _FINDINGS = 25
 """On a page of them."""
+
+
+_ORIGINS = {FILE: "the file changed", CALL: "reload", END_OF_OVERRIDE: "an override ended"}
+"""Where a change comes from, where its own name does not say it."""
 
 
 class View(NamedTuple):
@@ -230,6 +235,7 @@ async def _configuration(look: Look, visitor: Visitor, query: Query, of: str) ->
         "yaml": await asyncio.to_thread(effective_yaml, settings, _MOST_TENANTS),
         "hidden": max(0, len(settings.tenants) - _MOST_TENANTS),
         "reloads": list(look.source.reloader.recent),
+        "origins": _ORIGINS,
     }
 
 

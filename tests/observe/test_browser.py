@@ -112,7 +112,7 @@ def test_the_figures_are_those_of_the_service_and_of_postgresql(house: House) ->
         house.open("/")
         house.shows(".card .figure b", "5")
         assert house.backends() == 5
-        house.shows("tbody tr:first-child td:first-child", "acme")
+        house.shows("tbody tr:first-child > :first-child", "acme")
         assert "5 of 7 connections lent" in house.browser.text(".summary")
         assert house.browser.text(".legend li:first-child b") == "5"
         house.open("/databases/main")

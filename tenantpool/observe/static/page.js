@@ -89,28 +89,37 @@
   const points = [];
   const charts = new Map();
   const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  const reasons = () => [...new Set(points.flatMap(({ refused }) =>
-    Object.keys(refused).filter((reason) => refused[reason])))].sort();
+  const REASONS = {
+    TENANT_LIMIT: "--t0", QUEUE_FULL: "--t1", DATABASE_LIMIT: "--t2", CONNECT_FAILED: "--t3", BREAKER_OPEN: "--t4", RATE_LIMIT: "--t5",
+  };
+
+  // A line for each usual reason that there is, in a colour of its own, and one for all others.
+  function refusals() {
+    const seen = new Set(points.flatMap(({ refused }) => Object.keys(refused).filter((reason) => refused[reason])));
+    const others = [...seen].filter((reason) => !(reason in REASONS));
+    const lines = Object.entries(REASONS).filter(([reason]) => seen.has(reason)).map(([reason, stroke]) => [
+      words(reason), (p) => p.refused[reason] || 0, stroke,
+    ]);
+    const sum = (p) => others.reduce((total, reason) => total + (p.refused[reason] || 0), 0);
+    return others.length ? [...lines, [others.length > 1 ? "other" : words(others[0]), sum, "--muted"]] : lines;
+  }
+
+  const words = (reason) => reason.toLowerCase().replaceAll("_", " ");
   const brief = (value) => (value >= 10 || value === 0 ? value.toFixed(0) : value.toPrecision(2));
   const time = (value) =>
     value < 0.001 ? (value ? `${(value * 1e6).toFixed(0)} µs` : "0")
     : value < 1 ? `${brief(value * 1e3)} ms` : `${brief(value)} s`;
 
   const KINDS = {
-    leases: { lines: () => [["leases", (p) => p.leases, "--t0"]], format: brief, least: 1 },
+    leases: { fill: true, lines: () => [["leases", (p) => p.leases, "--t0"]], format: brief, least: 1 },
     waits: {
       lines: () => [["p50", (p) => p.p50, "--t0"], ["p99", (p) => p.p99, "--t1"]],
       format: time,
       least: 0.001,
     },
-    refused: {
-      lines: () => reasons().map((reason, n) => [
-        reason.toLowerCase().replaceAll("_", " "), (p) => p.refused[reason] || 0, `--t${n % 6}`,
-      ]),
-      format: brief,
-      least: 1,
-    },
+    refused: { lines: refusals, format: brief, least: 1 },
     saturation: {
+      fill: true,
       lines: () => [["lent", (p) => p.lent, "--t0"], ["open", (p) => p.used, "--t4"]],
       format: (value) => `${Math.round(value * 100)} %`,
       range: [0, 1],
@@ -157,7 +166,7 @@
       ],
       series: [{}, ...lines.map(([label, , stroke], n) => ({
         label, stroke: color(stroke), width: 1.75, spanGaps: false,
-        fill: n === 0 ? `${color(stroke)}22` : undefined, points: { show: false },
+        fill: kind.fill && n === 0 ? `${color(stroke)}22` : undefined, points: { show: false },
       }))],
       hooks: { setCursor: [(u) => tip(place, u, kind, lines)] },
     }, data, plot);
