@@ -153,10 +153,10 @@ async def test_a_suspended_tenant_says_so_with_the_reason() -> None:
 
 async def test_overrides_are_listed_with_what_they_replace_and_their_end() -> None:
     async with serving(settings()) as (server, web):
-        made = override(tier="enterprise", until=time() + 3600 * 5)
+        made = override(tier="enterprise", until=time() + 3600 * 5, made_at=time() - 3600 * 3)
         await server.manager.apply(overrides=Overrides([made]))
         reason = "a &lt;bill&gt; is open"
-        row = f"tier enterprise {reason} tier pro ops {reason} 60 s ago in 5 h abc123"
+        row = f"tier enterprise {reason} tier pro ops {reason} 3 h ago in 5 h abc123"
         assert row in await page_of(web)
         assert f"acme {row}" in words((await web.get("/configuration")).text)
 
@@ -191,20 +191,35 @@ async def test_an_override_is_removed_by_administrators_with_a_form_of_theirs() 
 # -- advice ----------------------------------------------------------------------------------------
 
 
-@on_latest
-async def test_advice_is_on_the_page_of_the_tenant_and_on_the_overview(
-    postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = small(postgres, "gone", breaker={"failures": 1, "backoff": 30})
-    made = made.model_copy(update={"sweep_interval": 0.02})
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Advice is given at once, and not after it has been measured for a while."""
+    monkeypatch.setattr("tenantpool.manager.recent._ROUND", 0.0)
     monkeypatch.setattr("tenantpool.manager.advice._SHORTEST", 0.0)
     monkeypatch.setattr("tenantpool.observe.advisor._REST", 0.0)
-    async with serving(made) as (server, web):
-        server.manager.seat("acme")
-        await wait_until_async(lambda: list(server.manager.recorder.recent(1e12)))
-        with pytest.raises(Refused):
-            await server.manager.acquire("acme", timeout=5)
-        await wait_until_async(lambda: acme_is_shut(server))
+
+
+def shut(postgres: EmbeddedPostgres) -> Any:
+    """The database of acme is not there."""
+    made = small(postgres, "gone", breaker={"failures": 1, "backoff": 30})
+    return made.model_copy(update={"sweep_interval": 0.02})
+
+
+async def fail_for_acme(server: Server) -> None:
+    """Let the breaker open of a tenant that is recorded."""
+    server.manager.seat("acme")
+    await wait_until_async(lambda: list(server.manager.recorder.recent(1e12)))
+    with pytest.raises(Refused):
+        await server.manager.acquire("acme", timeout=5)
+    await wait_until_async(lambda: server.manager.stats().tenants["acme"].breaker != "closed")
+
+
+@on_latest
+async def test_advice_is_on_the_page_of_the_tenant_and_on_the_overview(
+    postgres: EmbeddedPostgres, hasty: None
+) -> None:
+    async with serving(shut(postgres)) as (server, web):
+        await fail_for_acme(server)
         advisor = look_of(server).advisor
         while not (await advisor.counsel()).advice:
             await asyncio.sleep(0)
@@ -213,7 +228,3 @@ async def test_advice_is_on_the_page_of_the_tenant_and_on_the_overview(
             assert "What to change" in text
             assert "create it, or correct dbname or user of the tenant" in text
         assert "What to change" not in words((await web.get("/databases/main")).text)
-
-
-def acme_is_shut(server: Server) -> bool:
-    return server.manager.stats().tenants["acme"].breaker != "closed"

@@ -35,18 +35,22 @@
     }
   }
 
+  // What has a key is the same wherever it stands: a row stays itself when rows change places.
   function children(old, fresh) {
     const wanted = [...fresh.childNodes];
-    const ids = new Set(wanted.map(key).filter(Boolean));
-    for (const child of [...old.childNodes]) {
-      if (key(child) && !ids.has(key(child))) child.remove();
+    const known = new Map([...old.childNodes].filter(key).map((child) => [key(child), child]));
+    const keys = new Set(wanted.map(key));
+    for (const [id, child] of known) {
+      if (!keys.has(id)) child.remove();
     }
     wanted.forEach((child, index) => {
       const there = old.childNodes[index];
-      if (!there) {
-        old.append(child);
-      } else if (key(child) && key(there) && key(child) !== key(there)) {
-        there.before([...old.childNodes].find((each) => key(each) === key(child)) || child);
+      const same = known.get(key(child));
+      if (same) {
+        if (same !== there) old.insertBefore(same, there || null);
+        morph(same, child);
+      } else if (!there || key(child) || key(there)) {
+        old.insertBefore(child, there || null);
       } else {
         morph(there, child);
       }
@@ -70,15 +74,17 @@
     const parsed = new DOMParser().parseFromString(`<main>${html}</main>`, "text/html");
     const fresh = parsed.body.firstChild;
     const focused = document.activeElement;
-    [main, fresh].forEach(withoutBlanks);
+    withoutBlanks(main);
+    withoutBlanks(fresh);
     children(main, fresh);
     // What was moved to its new place has lost the focus.
     if (focused !== document.activeElement && main.contains(focused)) focused.focus({ preventScroll: true });
   }
 
-  // Between sections blanks mean nothing, and would shift what is compared.
-  function withoutBlanks(parent) {
-    for (const child of [...parent.childNodes]) {
+  // Between sections and between rows blanks mean nothing, and would shift what is compared.
+  function withoutBlanks(root) {
+    const parents = new Set([root, ...[...root.querySelectorAll("[data-id]")].map((row) => row.parentNode)]);
+    for (const child of [...parents].flatMap((parent) => [...parent.childNodes])) {
       if (child.nodeType === Node.TEXT_NODE && !child.data.trim()) child.remove();
     }
   }
