@@ -38,8 +38,9 @@ def settings(service: dict[str, Any] | None = None, **more: Any) -> Settings:
         "template": {"enabled": False},
         **more,
     }
-    ports = {"grpc_port": 0, "gateway_port": 0, "http_port": 0, "folder": None}
-    return Settings(**values, service={**ports, **(service or {})})
+    ports = {"grpc_port": 0, "gateway_port": 0, "http_port": 0}
+    nowhere = {"folder": None, "state": None}
+    return Settings(**values, service={**ports, **nowhere, **(service or {})})
 
 
 @dataclass
