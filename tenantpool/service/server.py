@@ -213,8 +213,16 @@ class Server:
         from tenantpool.observe.http_server import HttpServer
         from tenantpool.observe.source import Source as Observed
 
-        parts = (self.manager, self.desk, self.guard, self.rpc.meter, self.reloader, self.alerts)
-        observed = Observed(*parts, self.findings)
+        observed = Observed(
+            manager=self.manager,
+            desk=self.desk,
+            guard=self.guard,
+            meter=self.rpc.meter,
+            reloader=self.reloader,
+            overriding=self.overriding,
+            alerts=self.alerts,
+            findings=self.findings,
+        )
         return HttpServer(observed, certificates)
 
     def _reload_problem(self) -> str:
