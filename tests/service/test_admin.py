@@ -382,7 +382,7 @@ async def scaled(service: Service, client: Client, cap: int) -> None:
     """As scaling would do it, at 1000 seconds since the epoch."""
     manager = service.manager
     manager.seat("acme")
-    manager._seating.set_cap("acme", cap)
+    manager._runtime.seating.set_cap("acme", cap)
     manager.scaling.changes.appendleft(Scaled(1000.0, "acme", "pro", 25, cap, 0.75))
     assert await cap_of(client) == cap
 
