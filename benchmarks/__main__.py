@@ -31,7 +31,7 @@ def main() -> None:
     facts = machine()
     save(results, facts, effort)
     if effort is Effort.FULL and names == list(NAMES):
-        put_into_project_page()
+        put_into_project_page(results, facts)
     show(results, facts)
 
 

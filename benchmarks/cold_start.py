@@ -75,7 +75,7 @@ def _report(result: Result, kind: str, pairs: Pairs, target: float | None = None
     lease, bare = median(pairs.lease), median(pairs.bare)
     what = f"{kind}: first lease ÷ bare connect"
     if target is None:
-        result.show(what, f"{lease / bare:.3g} ×")
+        result.show(what, f"{lease / bare:.3g} ×", headline=True)
     else:
         result.at_most(what, lease / bare, target, " ×")
     result.show(f"{kind}: medians", f"lease {lease:.2f} ms, bare connect {bare:.2f} ms")

@@ -69,7 +69,7 @@ def run(effort: Effort) -> Result:
     ratio = median_of_ratios(p50s[PARKED], p50s[OPEN])
     result.at_most("p50: parked lease ÷ open connection", ratio, OF_OPEN, " ×")
     for name, parts in times.items():
-        result.show(name, _summary(parts))
+        result.show(name, _summary(parts), headline=True)
     bouncer.note(result)
     result.raw = {"p50_microseconds": p50s}
     result.notes.append(

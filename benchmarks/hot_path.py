@@ -68,7 +68,7 @@ def _report(result: Result, kind: str, times: Times, target: float) -> None:
     ratio = median_of_ratios(times["tenantpool"], times["psycopg_pool"])
     result.at_most(f"{kind}: tenantpool ÷ psycopg_pool", ratio, target, " ×")
     peers = ", ".join(f"{peer} {median(times[peer]):.1f} µs" for peer in times)
-    result.show(f"{kind}: median of each", peers)
+    result.show(f"{kind}: median of each", peers, headline=True)
 
 
 def _settings(dsn: str) -> Settings:

@@ -33,12 +33,16 @@ class Effort(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One thing that was measured. *target* is what it should be, None where there is none."""
+    """One thing that was measured. *target* is what it should be, None where there is none.
+
+    The *headline* ones stand in the project's README too, and so does all that has a target.
+    """
 
     what: str
     value: str
     target: str | None = None
     ok: bool | None = None
+    headline: bool = True
 
     @property
     def verdict(self) -> str:
@@ -56,9 +60,9 @@ class Result:
     notes: list[str] = field(default_factory=list)
     raw: dict[str, Any] = field(default_factory=dict)
 
-    def show(self, what: str, value: str) -> None:
+    def show(self, what: str, value: str, *, headline: bool = False) -> None:
         """Add a figure that has no target."""
-        self.figures.append(Figure(what, value))
+        self.figures.append(Figure(what, value, headline=headline))
 
     def at_most(self, what: str, value: float, target: float, unit: str = "") -> None:
         """Add a figure that should not exceed its target."""

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks.measure import Effort, Result
+from benchmarks.measure import Effort, Figure, Result
 
 FOLDER = Path(__file__).with_name("results")
 """Of full runs; that of the others is a folder inside."""
@@ -67,26 +67,31 @@ def markdown(results: list[Result], facts: Mapping[str, str], effort: Effort) ->
     lines = ["# Benchmarks", "", f"{_in_words(facts)}. {_today()}, `{_command(results, effort)}`."]
     for result in results:
         lines += ["", f"## {result.title}", "", "| What | Figure | Target | |", "|---|---|---|---|"]
-        for figure in result.figures:
-            cells = (figure.what, figure.value, figure.target or "", figure.verdict)
-            lines.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
-        lines += ["", *result.notes]
+        lines += [*map(_row, result.figures), "", *result.notes]
     return "\n".join([*lines, ""])
 
 
-def for_project_page(page: str) -> str:
-    """*page*, as ``markdown`` made it, as a section of a longer one."""
-    _, _, rest = page.partition("\n\n")
-    return rest.replace("\n## ", "\n### ")
+def summary(results: list[Result], facts: Mapping[str, str]) -> str:
+    """The headline figures in one table, with the machine."""
+    lines = [f"{_in_words(facts)}. {_today()}, `make bench`.", "", "| | Figure | Target | |"]
+    lines.append("|---|---|---|---|")
+    for result in results:
+        lines.append(f"| **{result.title}** | | | |")
+        lines += [_row(figure) for figure in result.figures if figure.headline]
+    return "\n".join([*lines, ""])
 
 
-def put_into_project_page() -> None:
-    """Show the figures of the last full run in the README."""
+def put_into_project_page(results: list[Result], facts: Mapping[str, str]) -> None:
+    """Show the headline figures of a full run in the README."""
     text = PROJECT_PAGE.read_text()
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
-    figures = for_project_page((FOLDER / "README.md").read_text())
-    PROJECT_PAGE.write_text(f"{before}{BEGIN}{figures}{END}{after}")
+    PROJECT_PAGE.write_text(f"{before}{BEGIN}{summary(results, facts)}{END}{after}")
+
+
+def _row(figure: Figure) -> str:
+    cells = (figure.what, figure.value, figure.target or "", figure.verdict)
+    return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
 
 
 def _command(results: list[Result], effort: Effort) -> str:

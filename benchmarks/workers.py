@@ -167,7 +167,8 @@ def _report(result: Result, size: Size, found: dict[str, list[Outcome]]) -> None
             [outcome.per_second for outcome in outcomes],
             [outcome.per_second for outcome in ours],
         )
-        result.show(name, f"{_summary(outcomes)}; {ratio:.2f} × the requests of {OURS}")
+        text = f"{_summary(outcomes)}; {ratio:.2f} × the requests of {OURS}"
+        result.show(name, text, headline=True)
 
 
 def _summary(outcomes: list[Outcome]) -> str:

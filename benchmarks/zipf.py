@@ -277,7 +277,8 @@ def _report_contest(result: Result, workers: int, runs: dict[str, list[Outcome]]
             [outcome.per_second for outcome in outcomes],
             [outcome.per_second for outcome in runs[OURS]],
         )
-        result.show(f"{workers} workers: {peer}", f"{_summary(outcomes)}; {ratio:.2f} ×")
+        text = f"{_summary(outcomes)}; {ratio:.2f} ×"
+        result.show(f"{workers} workers: {peer}", text, headline=True)
 
 
 def _report_quantum(result: Result, workers: int, runs: dict[str, list[Outcome]]) -> None:
@@ -287,7 +288,8 @@ def _report_quantum(result: Result, workers: int, runs: dict[str, list[Outcome]]
         [outcome.per_second for outcome in runs[FREE]],
         [outcome.per_second for outcome in runs[NO_QUANTUM]],
     )
-    result.show(f"{workers} workers: the quantum gives", f"{gain:.2f} × the leases")
+    what = f"{workers} workers: the quantum gives"
+    result.show(what, f"{gain:.2f} × the leases", headline=True)
 
 
 def _summary(outcomes: list[Outcome]) -> str:

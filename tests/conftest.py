@@ -12,11 +12,14 @@ import pytest
 
 from tenantpool.embedded import EmbeddedPostgres
 from tests.support.leaks import Snapshot, tasks_left_behind
+from tests.support.memory import keep_files_in_memory
 from tests.support.sampler import Sampler
 from tests.support.servers import Servers, wanted_versions
 
 # The tests start processes while gRPC is at work, and gRPC's handlers of forks may crash the child.
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
+
+keep_files_in_memory()
 
 # Examples are not timed: the machine may be busy. A failure prints how to run it again.
 hypothesis.settings.register_profile("tests", deadline=None, print_blob=True)

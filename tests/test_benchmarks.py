@@ -68,6 +68,23 @@ def test_results_are_written_as_json_and_as_markdown(
     assert (tmp_path / "quick" / "speed.json").exists()
 
 
+def test_the_project_page_has_what_has_a_target_and_what_is_a_headline(
+    result: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = tmp_path / "README.md"
+    monkeypatch.setattr(report, "PROJECT_PAGE", page)
+    page.write_text(f"before\n{report.BEGIN}old\n{report.END}after\n")
+    result.show("a peer", "9 µs", headline=True)
+    report.put_into_project_page([result], {"CPU": "one"})
+    text = page.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+    assert "old" not in text
+    assert "| **How fast** | | | |\n| one thing | 1.25 × | ≤ 1.5 × | ok |" in text
+    assert "| a peer | 9 µs |  |  |" in text
+    assert "a third" not in text
+
+
 def test_a_missing_pgbouncer_is_said(
     result: Result, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

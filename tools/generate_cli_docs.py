@@ -38,10 +38,9 @@ def page() -> str:
 
 def _commands(path: str, command: Any) -> Iterator[tuple[str, Any]]:
     """All commands that do something, with their paths."""
-    nested = getattr(command, "commands", None)
-    if nested is None:
+    nested = getattr(command, "commands", {})
+    if not nested or command.invoke_without_command:
         yield path, command
-        return
     for name in sorted(nested):
         yield from _commands(f"{path} {name}", nested[name])
 

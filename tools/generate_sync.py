@@ -55,8 +55,9 @@ WORDS = {
     "asyncio.Event": "threading.Event",
     "asyncio.Lock": "threading.Lock",
     "asyncio.sleep": "time.sleep",
-    # A module of psycopg_pool.
+    # A module of psycopg_pool, and a function of psycopg.
     "pool_async": "pool",
+    "conninfo_attempts_async": "conninfo_attempts",
 }
 
 _MARKED = re.compile(r" *if (?P<branch>True|False):  # ASYNC\n")

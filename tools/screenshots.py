@@ -15,20 +15,28 @@ import random
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from time import sleep
+from time import sleep, time
+from types import FunctionType
+from typing import Any, ParamSpec
+
+P = ParamSpec("P")
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import psycopg  # noqa: E402
+import yaml  # noqa: E402
 
 from tenantpool.client import AsyncLeaseClient  # noqa: E402
 from tenantpool.config import Settings  # noqa: E402
 from tenantpool.embedded import EmbeddedPostgres  # noqa: E402
-from tenantpool.errors import TenantpoolError  # noqa: E402
+from tenantpool.errors import ConfigError, TenantpoolError  # noqa: E402
+from tenantpool.insight import Insight, Options  # noqa: E402
+from tenantpool.service.overriding import Wish  # noqa: E402
+from tenantpool.service.reload import CALL, Origin  # noqa: E402
 from tenantpool.service.server import Server  # noqa: E402
 from tests.support.browser import MISSING, Browser, find_browser  # noqa: E402
 
@@ -39,6 +47,15 @@ TIERS = ("enterprise", "pro", "pro", "basic")
 TOKEN = "a-token-for-the-pictures"
 WARM_UP = 40.0
 """Seconds until the charts have something to show."""
+SCHEMA = """
+create table customers (id int primary key, name text not null);
+insert into customers select n, 'customer ' || n from generate_series(1, 1000) n;
+create table orders (id int primary key, customer int not null, total int not null);
+insert into orders select n, n % 1000 + 1, n % 997 from generate_series(1, 200000) n;
+create view order_history as select o.* from orders o, (select pg_sleep(0.6)) slowly;
+analyze;
+"""
+SOON = {"after": 5, "resolve_after": 5}
 
 
 def few() -> list[tuple[str, float]]:
@@ -51,7 +68,7 @@ def many() -> list[tuple[str, float]]:
     return [(f"tenant-{number:05}", 1 / (number + 20)) for number in range(10_000)]
 
 
-def settings(tenants: Sequence[tuple[str, float]], dsn: str, folder: Path) -> Settings:
+def settings(tenants: Sequence[tuple[str, float]], dsn: str, folder: Path) -> dict[str, Any]:
     """They share a database, but for the ghost, whose is not there."""
     placed = {
         name: {
@@ -62,18 +79,29 @@ def settings(tenants: Sequence[tuple[str, float]], dsn: str, folder: Path) -> Se
         for number, (name, _) in enumerate(tenants)
     }
     basic = {"min_size": 0, "max_idle": 20}
-    return Settings(
-        databases={"main": {"conninfo": dsn, "capacity": 41}},
-        tiers={
-            "basic": basic | {"cap": 3},
-            "pro": basic | {"cap": 8, "weight": 3, "acquire_timeout": 2, "max_waiting": 10},
+    scaled = {"floor": 4, "ceiling": 12, "interval": 1}
+    return {
+        "databases": {"main": {"conninfo": dsn, "capacity": 41}},
+        "tiers": {
+            "basic": basic | {"cap": 3, "leak_after": 5},
+            "pro": basic
+            | {"cap": 8, "weight": 3, "acquire_timeout": 2, "max_waiting": 10}
+            | {"autoscale": scaled},
             "enterprise": basic
             | {"cap": 16, "weight": 8, "guarantee": 1 if len(tenants) < 9 else 0},
         },
-        tenants=placed,
-        template={"enabled": False},
-        service={
+        "tenants": placed,
+        "template": {"enabled": False},
+        "alerts": {
+            "interval": 1,
+            "saturated": SOON,
+            "wait_too_long": SOON,
+            "tenant_breakers_open": SOON,
+            "refusals": {"after": 600},
+        },
+        "service": {
             "folder": str(folder),
+            "state": str(folder),
             "listen": ["127.0.0.1"],
             "grpc_port": 0,
             "gateway_port": 0,
@@ -83,13 +111,47 @@ def settings(tenants: Sequence[tuple[str, float]], dsn: str, folder: Path) -> Se
                 "orders-api": {"uids": [0, 1000], "tenants": ["*"]},
             },
         },
-    )
+    }
+
+
+def in_app(work: Callable[P, Awaitable[None]]) -> Callable[P, Awaitable[None]]:
+    """*work* as if it stood in a program that is deployed: findings name its place."""
+    assert isinstance(work, FunctionType)
+    work.__code__ = work.__code__.replace(co_filename="/app/orders.py")
+    return work
+
+
+@in_app
+async def list_orders(conn: psycopg.AsyncConnection[Any]) -> None:
+    """N+1, as it is usually written."""
+    cursor = await conn.execute("select id, customer from orders where id < %s", [14])
+    for _, customer in await cursor.fetchall():
+        await conn.execute("select name from customers where id = %s", [customer])
+
+
+@in_app
+async def monthly_report(conn: psycopg.AsyncConnection[Any]) -> None:
+    """A slow statement, which no index helps."""
+    await conn.execute("select * from order_history where total > %s order by customer", [990])
+
+
+@in_app
+async def check_out(conn: psycopg.AsyncConnection[Any]) -> None:
+    """Waits for somebody else in the middle of a transaction."""
+    await conn.execute("select total from orders where id = %s for update", [17])
+    await asyncio.sleep(4)
+
+
+@in_app
+async def forget(leases: AsyncLeaseClient, tenant: str) -> None:
+    """A leak."""
+    await leases.acquire(tenant, timeout=30)
 
 
 class Stage(threading.Thread):
     """The service and those who borrow from it, in a loop of their own."""
 
-    def __init__(self, made: Settings, tenants: Sequence[tuple[str, float]]) -> None:
+    def __init__(self, made: dict[str, Any], tenants: Sequence[tuple[str, float]]) -> None:
         super().__init__(name="stage")
         self._settings = made
         self._tenants = tenants
@@ -98,7 +160,10 @@ class Stage(threading.Thread):
         self.url = ""
 
     def run(self) -> None:
-        asyncio.run(self._play())
+        try:
+            asyncio.run(self._play())
+        finally:
+            self.ready.set()
 
     def end(self) -> None:
         """Take the curtain down. Blocks until it is."""
@@ -106,12 +171,15 @@ class Stage(threading.Thread):
         self.join()
 
     async def _play(self) -> None:
-        server = Server(self._settings)
+        server = Server(Settings(**self._settings))
         await server.start()
         assert server.http is not None
+        await self._operate(server)
         self.url = server.http.addresses[0]
         self.ready.set()
-        workers = [asyncio.create_task(self._crowd(server.targets[0], n)) for n in range(3)]
+        target = server.targets[0]
+        workers = [asyncio.create_task(self._crowd(target, number)) for number in range(3)]
+        workers.append(asyncio.create_task(self._careless(target)))
         await asyncio.to_thread(self._over.wait)
         for worker in workers:
             worker.cancel()
@@ -119,6 +187,22 @@ class Stage(threading.Thread):
             if not isinstance(outcome, asyncio.CancelledError):
                 print(f"the load failed: {outcome!r}")
         await server.stop(0.0)
+
+    async def _operate(self, server: Server) -> None:
+        """What operators have done: overrides, a mistake, and a change that was meant."""
+        operator = server.guard.named("operator")
+        assert operator is not None
+        promoted, suspended = self._tenants[2][0], self._tenants[6][0]
+        launch = Wish(promoted, "enterprise", None, time() + 7200, "their launch")
+        await server.overriding.set(launch, operator)
+        bill = Wish(suspended, None, True, None, "bill open since October")
+        await server.overriding.set(bill, operator)
+        for waiting in ("ten", 12):
+            pro = self._settings["tiers"]["pro"] | {"max_waiting": waiting}
+            tiers = self._settings["tiers"] | {"pro": pro}
+            text = yaml.safe_dump(self._settings | {"tiers": tiers})
+            with suppress(ConfigError):
+                await server.reloader.reload(Origin(CALL, operator), yaml=text)
 
     async def _crowd(self, target: str, number: int) -> None:
         async with AsyncLeaseClient(target, worker=f"orders-{number + 1}") as leases:
@@ -136,6 +220,22 @@ class Stage(threading.Thread):
                 await asyncio.sleep(0.2)
             await asyncio.sleep(random.random() * 0.05)
 
+    async def _careless(self, target: str) -> None:
+        """A worker whose statements should be looked at; one of its leases leaks."""
+        insight = Insight(Options(explain=True, slow=0.5, idle_in_transaction=2))
+        acme, globex, _, hooli, *_ = (name for name, _ in self._tenants)
+        async with AsyncLeaseClient(target, worker="reports-1", insight=insight) as leases:
+            await forget(leases, hooli)
+            while True:
+                for name, work in (
+                    *((acme, list_orders), (globex, list_orders), (acme, monthly_report)),
+                    *((globex, check_out),),
+                ):
+                    with suppress(TenantpoolError, psycopg.Error):
+                        async with leases.connection(name, timeout=30) as conn:
+                            await work(conn)
+                await asyncio.sleep(5)
+
 
 @contextmanager
 def stage(tenants: Sequence[tuple[str, float]]) -> Iterator[str]:
@@ -144,10 +244,12 @@ def stage(tenants: Sequence[tuple[str, float]]) -> Iterator[str]:
         tempfile.TemporaryDirectory() as folder,
         EmbeddedPostgres(settings={"max_connections": "60"}) as server,
     ):
+        server.execute(SCHEMA)
         made = Stage(settings(tenants, server.dsn(), Path(folder)), tenants)
         made.start()
         try:
             made.ready.wait()
+            assert made.url, "the service did not start"
             yield made.url
         finally:
             made.end()
@@ -161,6 +263,8 @@ def pages(tenants: Sequence[tuple[str, float]]) -> dict[str, str]:
         "tenant": f"/tenants/{tenants[0][0]}",
         "database": "/databases/main",
         "leases": "/leases",
+        "findings": "/findings",
+        "alerts": "/alerts",
         "configuration": "/configuration",
         "login": "/login",
     }

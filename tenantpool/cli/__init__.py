@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from tenantpool.cli import check, demo, doctor, overrides, plan, serve, size, status, top
+from tenantpool.cli import check, demo, doctor, overrides, plan, scaling, serve, size, status, top
 from tenantpool.cli import exec as exec_
 from tenantpool.errors import ConfigError, TenantpoolError
 
@@ -58,6 +58,7 @@ app.command("exec")(exec_.execute)
 app.add_typer(overrides.app, name="overrides")
 app.command("plan", epilog=plan.PLAN_EXAMPLES)(plan.plan)
 app.command("reload", epilog=plan.RELOAD_EXAMPLES)(plan.reload)
+app.add_typer(scaling.app, name="scaling")
 app.command("serve")(serve.serve)
 app.add_typer(size.app, name="size")
 app.command("status", epilog=status.EXAMPLES)(status.status)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tenantpool.cli.garbage import Garbage
 from tenantpool.cli.logs import LogFormat
 
 if TYPE_CHECKING:
@@ -103,9 +104,10 @@ class _Running:
         if not await self._start():
             return 0
         _say_where(self._server)
-        reloads = asyncio.create_task(self._reload())
+        beside = [asyncio.create_task(work) for work in (self._reload(), Garbage().run())]
         await self._told.wait()
-        reloads.cancel()
+        for task in beside:
+            task.cancel()
         grace = self._server.settings.service.drain_grace
         typer.echo(f"stopping: leases have {grace:g} s to come back; again ends them at once")
         return await self._server.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,14 +12,19 @@ from tenantpool.cli.connection import Admin, administers
 from tenantpool.cli.health import CODES
 
 if TYPE_CHECKING:
-    from tenantpool.v1.admin_service_pb2 import DatabaseState, Tenant, WatchResponse
+    from tenantpool.v1.admin_service_pb2 import Alert, DatabaseState, Tenant, WatchResponse
+
+FIRING = "firing"
+"""The state of an alert on the wire."""
 
 EXAMPLES = """
 [bold]Examples[/bold]
 
-[cyan]tenantpool status[/cyan] - health, databases and the busiest tenants
+[cyan]tenantpool status[/cyan] - health, alerts, databases and the busiest tenants
 
 [cyan]tenantpool status --json | jq .databases[].waiting[/cyan] - for scripts
+
+[cyan]tenantpool status --json | jq '.alerts[] | select(.state == "firing")'[/cyan] - what fires
 
 [bold]Exit codes[/bold]: 0 healthy, 4 warning, 5 critical, 1 the service cannot be reached or \
 asked, 2 wrong usage.
@@ -35,10 +41,10 @@ def status(
         int, typer.Option(min=1, max=1000, help="How many tenants to show, the busiest first.")
     ] = 10,
 ) -> None:
-    """Show how the service does: health, databases, the busiest tenants.
+    """Show how the service does: health, alerts, databases, the busiest tenants.
 
     The exit code is that of the databases' health. One tenant's trouble is not everybody's: it
-    stands in its line.
+    stands in its line. An alert says what has been so for a while; it does not change the code.
     """
     state = read(admin, tenants)
     if as_json:
@@ -73,6 +79,8 @@ def show(state: WatchResponse, target: str) -> None:
         f"tenantpool {state.version} at {target}: {plural(state.sessions, 'session')}, "
         f"{plural(state.leases, 'lease')} in use"
     )
+    for alert in state.alerts:
+        typer.echo(alert_line(alert))
     print_table(
         ("Database", "Capacity", "Used", "In use", "Idle", "Waiting", "Breaker", "Health"),
         [_database_row(database) for database in state.databases],
@@ -84,6 +92,13 @@ def show(state: WatchResponse, target: str) -> None:
     print_table((*heads, "Health"), [_tenant_row(tenant) for tenant in state.tenants])
     if state.tenants_found > len(state.tenants):
         typer.echo(f"and {state.tenants_found - len(state.tenants):,} more")
+
+
+def alert_line(alert: Alert) -> str:
+    """An alert in a line: how bad it is, whether it fires yet, since when, and what is so."""
+    at = alert.fired_at if alert.HasField("fired_at") else alert.found_at
+    since = datetime.fromtimestamp(at.seconds).astimezone()
+    return f"{alert.severity} alert {alert.name} {alert.state} since {since:%H:%M}: {alert.summary}"
 
 
 def _database_row(database: DatabaseState) -> tuple[object, ...]:
@@ -115,9 +130,25 @@ def as_dict(state: WatchResponse, target: str) -> dict[str, Any]:
         "target": target,
         "sessions": state.sessions,
         "leases": state.leases,
+        "alerts": [_alert_dict(alert) for alert in state.alerts],
         "databases": [_database_dict(database) for database in state.databases],
         "tenants": [_tenant_dict(tenant) for tenant in state.tenants],
         "tenants_found": state.tenants_found,
+    }
+
+
+def _alert_dict(alert: Alert) -> dict[str, Any]:
+    fired = alert.HasField("fired_at")
+    return {
+        "name": alert.name,
+        "labels": dict(alert.labels),
+        "severity": alert.severity,
+        "state": alert.state,
+        "value": alert.value,
+        "summary": alert.summary,
+        "description": alert.description,
+        "found_at": alert.found_at.ToJsonString(),
+        "fired_at": alert.fired_at.ToJsonString() if fired else None,
     }
 
 

@@ -36,6 +36,9 @@ OnNotice = Callable[[SessionResponse], None]
 OnLost = Callable[[str], None]
 """Called once, with the reason, when the channel is not there any more; must not raise."""
 
+Meanwhile = Callable[[], object]
+"""Called when a request is on its way: what can be done while the service works on it."""
+
 
 class AsyncChannel:
     """A channel that the running event loop reads."""
@@ -56,7 +59,9 @@ class AsyncChannel:
     def __repr__(self) -> str:
         return f"<AsyncChannel {self.lost or 'open'}, {len(self._calls)} waiting>"
 
-    async def call(self, request: SessionRequest, timeout: float) -> Answer:
+    async def call(
+        self, request: SessionRequest, timeout: float, meanwhile: Meanwhile | None = None
+    ) -> Answer:
         """Say *request* and wait up to *timeout* seconds for the answer to it.
 
         Raises ServiceUnavailable if there is none, or the channel breaks. Then, and when the task
@@ -69,6 +74,8 @@ class AsyncChannel:
         timer = self._loop.call_later(timeout, _give_up, future, timeout)
         try:
             self.tell(request)
+            if meanwhile is not None:
+                meanwhile()
             return await future
         except BaseException:
             self._dismiss(number, future)
@@ -225,7 +232,9 @@ class Channel:
     def __repr__(self) -> str:
         return f"<Channel {self.lost or 'open'}, {len(self._calls)} waiting>"
 
-    def call(self, request: SessionRequest, timeout: float) -> Answer:
+    def call(
+        self, request: SessionRequest, timeout: float, meanwhile: Meanwhile | None = None
+    ) -> Answer:
         """Say *request* and wait up to *timeout* seconds for the answer to it.
 
         Raises ServiceUnavailable if there is none, or the channel breaks. Then, and when the
@@ -238,6 +247,8 @@ class Channel:
         call = self._calls[number] = _Call()
         try:
             self.tell(request)
+            if meanwhile is not None:
+                meanwhile()
             self._wait(call, deadline)
             answer = call.answer or self._leave(number, call)
             if answer is None:

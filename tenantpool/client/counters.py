@@ -9,7 +9,6 @@ from dataclasses import dataclass
 class Counters:
     """Counted since the client was made. Not exact to the last one where threads race."""
 
-    sessions: int = 0
     acquired: int = 0
     reused: int = 0
     hand_overs: int = 0

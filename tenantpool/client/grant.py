@@ -103,26 +103,20 @@ class Grant:
         with suppress(OSError), socket.socket(socket.AF_UNIX, fileno=os.dup(self.leash)) as leash:
             leash.shutdown(socket.SHUT_RDWR)
 
-    def part(self, dead: socket.socket | None) -> Husk | None:
-        """Take the connection away from libpq; return the husk if it can be used again.
+    def part(self, dead: socket.socket | None) -> bool:
+        """Take the connection away from libpq; return whether its husk has read everything.
 
         *dead* takes the place of a lent socket. Without it the connection must have been cut.
         """
         self.shut()
-        husk = self.husk
-        if husk is None:
+        husk, has_read = self.husk, False
+        if husk is None or dead is None or self.pgconn.status:  # cut, or closed behind our back
             self.pgconn.finish()
-        elif dead is None or self.pgconn.status:  # cut, or closed behind our back
-            husk.close()
-            husk = None
         else:
-            is_reusable = not self.ended and self.is_clean and husk.is_reusable()
+            has_read = not self.ended and self.is_clean and not husk.has_unread()
             husk.put(dead.fileno())
-            if not is_reusable:
-                husk.close()
-                husk = None
         self._drop_leash()
-        return husk
+        return has_read
 
     def disown(self, dead: socket.socket) -> None:
         """This process is a fork: the connection is the parent's, and can't be reached here."""

@@ -10,9 +10,12 @@ from __future__ import annotations
 import os
 import select
 import socket
+from typing import Any
 
 from psycopg.pq import ConnStatus, TransactionStatus
 from psycopg.pq.abc import PGconn
+
+from tenantpool.client.dress import AnyConnection, Dress
 
 _OK = ConnStatus.OK
 _IDLE = TransactionStatus.IDLE
@@ -45,12 +48,14 @@ def dead_socket() -> socket.socket:
 class Husk:
     """A libpq object around a socket that is exchanged; the service knows it as *number*."""
 
-    __slots__ = ("_fd", "_parameters", "_unread", "number", "pgconn", "tenant")
+    __slots__ = ("_fd", "_parameters", "_unread", "conn", "number", "pgconn", "tenant")
 
     def __init__(self, number: int, tenant: str, pgconn: PGconn) -> None:
         self.number = number
         self.tenant = tenant
         self.pgconn = pgconn
+        self.conn: AnyConnection | None = None
+        """The connection object of the lease that comes into it next."""
         self._fd = pgconn.socket
         self._parameters = self._read_parameters()
         self._unread = select.poll()
@@ -63,6 +68,10 @@ class Husk:
         """Whether nobody has used libpq's object while it was kept, which breaks it."""
         return self.pgconn.status == _OK and self.pgconn.transaction_status == _IDLE
 
+    def wear(self, dress: Dress[Any]) -> None:
+        """Make the connection object of the next lease. Does not block."""
+        self.conn = dress.wrap(self.pgconn)
+
     def put(self, fd: int) -> None:
         """Exchange the socket for that of the descriptor *fd*, which stays open. Does not block.
 
@@ -74,16 +83,9 @@ class Husk:
         """Whether something has come in that nobody asked for: the end, or a notification."""
         return bool(self._unread.poll(0))
 
-    def is_reusable(self) -> bool:
-        """Whether libpq's memory of the session is as it was, with nothing of it left to read.
-
-        The connection must be clean.
-        """
-        return (
-            self.pgconn.notifies() is None
-            and not self.has_unread()
-            and self._read_parameters() == self._parameters
-        )
+    def is_unchanged(self) -> bool:
+        """Whether libpq's memory of the session is as it was; all must have been read."""
+        return self.pgconn.notifies() is None and self._read_parameters() == self._parameters
 
     def close(self) -> None:
         """Free the libpq object, whose Terminate goes to the socket that is in it now."""

@@ -101,13 +101,12 @@ class Shelf:
                 grant.shut()
                 grant.due = monotonic() + self._linger
                 self._parked.setdefault(grant.tenant, []).append(grant)
-                gone = None
             else:
-                gone = self._part(grant)
+                has_read = self._part(grant)
         if is_parked:
             self._alarm(grant.due)
         else:
-            self._say_returned(grant, gone, broken=not is_clean)
+            self._put_back(grant, has_read, broken=not is_clean)
         if self.on_empty is not None and not self._lent:
             self.on_empty()
 
@@ -129,22 +128,25 @@ class Shelf:
     def _return(self, grant: Grant, *, broken: bool) -> None:
         """Give a lease back, and keep its husk. Does not block."""
         with self._lock:
-            gone = self._part(grant)
-        self._say_returned(grant, gone, broken=broken)
+            has_read = self._part(grant)
+        self._put_back(grant, has_read, broken=broken)
 
-    def _part(self, grant: Grant) -> Husk | None:
-        """Empty the husk of *grant* and keep it; return one that is not kept any more, or None."""
+    def _part(self, grant: Grant) -> bool:
+        """Empty the husk of *grant*; return whether it had read everything."""
         if self.ended and not grant.ended:
             grant.cut(self.ended)
-        husk = grant.part(None if self.ended else self._dead)
-        return self._cupboard(husk) if husk is not None else grant.husk
+        return grant.part(None if self.ended else self._dead)
 
-    def _say_returned(self, grant: Grant, gone: Husk | None, *, broken: bool) -> None:
+    def _put_back(self, grant: Grant, has_read: bool, *, broken: bool) -> None:
+        """Say that *grant* is returned; then, as it takes longer, see whether its husk is kept."""
         if not grant.ended and (broken or not grant.is_gateway):
             # Otherwise the Terminate that the gateway has got says it, and in the right order.
             self._say(grant.release(broken=broken))
-        if gone is not None:
-            self._say(SessionRequest(discard=Discard(husks=[gone.number])))
+        husk = grant.husk
+        if husk is not None and has_read and husk.is_unchanged():
+            self.keep_husk(husk)
+        elif husk is not None:
+            self.drop_husk(husk)
 
     def _say(self, request: SessionRequest) -> None:
         """Tell the service; one that is not there any more knows less, and takes all back."""
@@ -165,23 +167,16 @@ class Shelf:
         return husk
 
     def keep_husk(self, husk: Husk) -> None:
-        """The *husk* was not filled. Does not block."""
+        """The *husk* is empty: keep it, perhaps in exchange for another. Does not block."""
         with self._lock:
-            gone = self._cupboard(husk)
+            gone = husk if self.ended else self._husks.keep(husk)
         if gone is not None:
-            self._say(SessionRequest(discard=Discard(husks=[gone.number])))
+            self.drop_husk(gone)
 
     def drop_husk(self, husk: Husk) -> None:
-        """The *husk* was not filled, and cannot be. Does not block."""
+        """The *husk* is empty, and cannot be filled again. Does not block."""
         husk.close()
         self._say(SessionRequest(discard=Discard(husks=[husk.number])))
-
-    def _cupboard(self, husk: Husk) -> Husk | None:
-        """Keep an empty *husk*; return the one that is closed in exchange, or None."""
-        gone = husk if self.ended else self._husks.keep(husk)
-        if gone is not None:
-            gone.close()
-        return gone
 
     # -- what the service wants ----------------------------------------------------------------
 

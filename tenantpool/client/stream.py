@@ -17,7 +17,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from tenantpool.client.channel import OnLost, OnNotice
+from tenantpool.client.channel import Meanwhile, OnLost, OnNotice
 from tenantpool.client.frames import Answer, refund
 from tenantpool.client.rpc import OPTIONS, credentials, from_rpc_error, metadata
 from tenantpool.client.target import Target
@@ -48,7 +48,9 @@ class AsyncStream:
     def __repr__(self) -> str:
         return f"<AsyncStream {self.lost or 'open'}, {len(self._calls)} waiting>"
 
-    async def call(self, request: SessionRequest, timeout: float) -> Answer:
+    async def call(
+        self, request: SessionRequest, timeout: float, meanwhile: Meanwhile | None = None
+    ) -> Answer:
         """Say *request* and wait up to *timeout* seconds for the answer to it.
 
         Raises ServiceUnavailable if there is none, or the stream breaks, and what the service
@@ -61,6 +63,8 @@ class AsyncStream:
         self._calls[number] = future
         try:
             self.tell(request)
+            if meanwhile is not None:
+                meanwhile()
             async with asyncio.timeout(timeout):
                 return await future
         except TimeoutError:
@@ -157,7 +161,9 @@ class Stream:
     def __repr__(self) -> str:
         return f"<Stream {self.lost or 'open'}, {len(self._calls)} waiting>"
 
-    def call(self, request: SessionRequest, timeout: float) -> Answer:
+    def call(
+        self, request: SessionRequest, timeout: float, meanwhile: Meanwhile | None = None
+    ) -> Answer:
         """Say *request* and wait up to *timeout* seconds for the answer to it.
 
         Raises ServiceUnavailable if there is none, or the stream breaks, and what the service
@@ -169,6 +175,8 @@ class Stream:
         call = self._calls[number] = _Call()
         try:
             self.tell(request)
+            if meanwhile is not None:
+                meanwhile()
             call.is_over.wait(min(timeout, threading.TIMEOUT_MAX))
             if call.answer is None and self.lost:
                 raise self._error or ServiceUnavailable(self.lost)

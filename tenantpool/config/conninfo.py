@@ -27,9 +27,6 @@ _SECRETS = (
 _QUOTES = "[\"'\u00ab\u00bb\u2018\u2019\u201c\u201d\u201e\u300c\u300d]"
 """What libpq puts around a piece of the string, in any of its languages."""
 
-_PLAIN = re.compile(r"[A-Za-z0-9_./:@-]+")
-"""A value that needs no quotes in a libpq string."""
-
 _DEFAULTS = {"application_name": "tenantpool"}
 
 _KEEPALIVES = {
@@ -89,7 +86,7 @@ def connection_params(
     ``options``, so they win. A *user* never logs in with the password of another: without a
     *password* libpq looks into its password file.
     """
-    params = dict(_read(conninfo))
+    params = dict(_with_defaults(conninfo, connect_timeout))
     if user is not None:
         params["user"] = user
         params.pop("password", None)
@@ -97,12 +94,19 @@ def connection_params(
         params["password"] = password
     if dbname:
         params["dbname"] = dbname
-    # libpq counts whole seconds and makes at least two of them.
-    timeout = {"connect_timeout": str(max(2, math.ceil(connect_timeout)))}
     options = " ".join(filter(None, [params.get("options"), startup_options(startup)]))
     if options:
         params["options"] = options
-    return _DEFAULTS | _keepalives(params) | timeout | params
+    return params
+
+
+@lru_cache(maxsize=64)
+def _with_defaults(conninfo: str, connect_timeout: float) -> Mapping[str, str]:
+    """What all connections to a server have in common. Every connect needs it."""
+    params = _read(conninfo)
+    # libpq counts whole seconds and makes at least two of them.
+    timeout = {"connect_timeout": str(max(2, math.ceil(connect_timeout)))}
+    return {**_DEFAULTS, **_keepalives(params), **timeout, **params}
 
 
 def _keepalives(params: Mapping[str, str]) -> dict[str, str]:
@@ -112,18 +116,8 @@ def _keepalives(params: Mapping[str, str]) -> dict[str, str]:
 
 @lru_cache(maxsize=64)
 def _read(conninfo: str) -> Mapping[str, str]:
-    """The string in its parts. Every connect needs them, and libpq takes 0.1 ms to read them."""
+    """The string in its parts, which libpq takes 0.1 ms to read."""
     return {key: str(value) for key, value in conninfo_to_dict(conninfo).items()}
-
-
-def join_conninfo(params: Mapping[str, str]) -> str:
-    """The parameters as one string; ``make_conninfo`` would check again what has been checked."""
-    return " ".join(f"{key}={_quote(value)}" for key, value in params.items())
-
-
-def _quote(value: str) -> str:
-    """A value as libpq reads it back, whatever is in it."""
-    return value if _PLAIN.fullmatch(value) else "'" + re.sub(r"([\\'])", r"\\\1", value) + "'"
 
 
 def startup_options(settings: Iterable[tuple[str, str]]) -> str:

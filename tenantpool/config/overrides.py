@@ -105,8 +105,10 @@ class Overrides(Mapping[str, Override]):
             raise ValueError(f"{place}: {first['msg']}" if place else first["msg"]) from None
 
     def _newest(self, tenant: str, field: str) -> Override | None:
-        said = reversed(self._by_tenant.get(tenant, ()))
-        return next((o for o in said if getattr(o, field) is not None), None)
+        said = self._by_tenant.get(tenant)
+        if said is None:
+            return None
+        return next((o for o in reversed(said) if getattr(o, field) is not None), None)
 
 
 def _replaces(new: Override, old: Override) -> bool:

@@ -131,7 +131,10 @@ class Books:
 
     def tally(self, tier: str) -> Tally:
         """The sums of *tier* here."""
-        return self.tallies.setdefault(tier, Tally())
+        tally = self.tallies.get(tier)
+        if tally is None:
+            tally = self.tallies[tier] = Tally()
+        return tally
 
     def _forget(self, now: float, pool: Pool, tenants: list[Tenant]) -> None:
         """Drop idle *tenants* of *pool*, and the pool once that is empty."""

@@ -24,7 +24,7 @@ class Waits:
     def __init__(self) -> None:
         self.total = 0.0
         self.longest = 0.0
-        self._buckets: Counter[int] = Counter()
+        self._buckets: dict[int, int] = {}
 
     def __repr__(self) -> str:
         return f"<Waits {self.count}, {self.total:.6f} s, longest {self.longest:.6f} s>"
@@ -32,14 +32,15 @@ class Waits:
     @property
     def count(self) -> int:
         """How many had to wait."""
-        return self._buckets.total()
+        return sum(self._buckets.values())
 
     def note(self, seconds: float) -> None:
         """Count a wait of *seconds*."""
         self.total += seconds
         self.longest = max(self.longest, seconds)
         step = int(log(max(seconds, _SMALLEST) / _SMALLEST) * _STEPS_PER_E)
-        self._buckets[min(step, _BUCKETS - 1)] += 1
+        step = min(step, _BUCKETS - 1)
+        self._buckets[step] = self._buckets.get(step, 0) + 1
 
     def quantile(self, q: float, leases: int) -> float:
         """The wait in seconds that the fraction *q* of *leases* did not exceed (within 18 %).

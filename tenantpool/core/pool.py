@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Hashable, Iterable
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
@@ -95,7 +94,7 @@ class Pool:
         """Tenants that are neither drained nor suspended."""
         self.draining = True
         """Whether there are none of these: nothing is opened here, and what comes back closes."""
-        self._terms: Counter[Terms] = Counter()
+        self._terms: dict[Terms, int] = {}
         self.renewal: Renewal | None = None
         """Set while its connections are being replaced by such with other parameters."""
         self.demand = Demand()
@@ -126,13 +125,11 @@ class Pool:
         """Let *tenant* share the pool."""
         self.tenants[tenant] = share = _share(tenant)
         self._add(share, 1)
-        self._reckon()
 
     def detach(self, tenants: Iterable[Tenant]) -> None:
         """*tenants* have been forgotten, or have moved."""
         for tenant in tenants:
             self._add(self.tenants.pop(tenant), -1)
-        self._reckon()
 
     def update(self, tenant: Tenant) -> None:
         """What *tenant* contributes may have changed, if it is one of its tenants."""
@@ -141,7 +138,6 @@ class Pool:
             self.tenants[tenant] = after
             self._add(after, 1)
             self._add(before, -1)
-            self._reckon()
 
     def _add(self, share: Share, times: int) -> None:
         """Tenants of a pool have few tiers, so it pays to count terms instead of asking all."""
@@ -149,9 +145,12 @@ class Pool:
         self.ceiling += times * share.ceiling
         self.serving += times * (not share.stopped)
         self.draining = not self.serving
-        self._terms[share.terms] += times
-        if not self._terms[share.terms]:
+        before = self._terms.get(share.terms, 0)
+        self._terms[share.terms] = before + times
+        if not before + times:
             del self._terms[share.terms]
+        if not before or not before + times:
+            self._reckon()
 
     def _reckon(self) -> None:
         """Find out what its terms come to; without any, the breaker goes on as it is."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from math import inf
 from typing import NamedTuple
 
 from .limits import TenantLimits
@@ -44,6 +45,10 @@ class _Period:
         return f"<{type(self).__name__} {self.number}: {sum(self.minutes)} requests>"
 
 
+_BEFORE = _Period(-1)
+"""Where the first request finds itself before its own period begins: nothing is counted here."""
+
+
 class Usage:
     """Requests of the last hour, by what the tenant had in use and waiting as each came.
 
@@ -55,9 +60,9 @@ class Usage:
 
     def __init__(self) -> None:
         self._periods: deque[_Period] = deque(maxlen=_PERIODS)
-        self._period = _Period(-1)
+        self._period = _BEFORE
         self._minute = 0
-        self._minute_ends = -1.0
+        self._minute_ends = -inf
 
     def __repr__(self) -> str:
         return f"<Usage {sum(sum(period.minutes) for period in self._periods)} requests>"
@@ -74,8 +79,10 @@ class Usage:
             in_use += waiting
         if in_use >= _EXACT:
             in_use = _rounded(in_use)
-        load = period.load
-        load[in_use] = load.get(in_use, 0) + 1
+        try:
+            period.load[in_use] += 1
+        except KeyError:
+            period.load[in_use] = 1
 
     def foresee(self, now: float, limits: TenantLimits) -> Foreseen:
         """How many requests of the hour before *now* would have met *limits*, trial or not.

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from stat import S_IXOTH
 from typing import Any
 
 from tenantpool.errors import TenantpoolError
@@ -105,13 +106,18 @@ def workspace() -> Path:
 
     A watchdog outlives the process, ends the servers that are named in it and removes it.
     """
-    base = "/tmp" if _account() else tempfile.gettempdir()  # root's own may be closed to others
-    if len(base) > LONGEST_FOLDER:
-        base = "/tmp"
+    base = Path(tempfile.gettempdir()).resolve()
+    if len(str(base)) > LONGEST_FOLDER or (_account() and not _is_open(base)):
+        base = Path("/tmp")
     folder = Path(tempfile.mkdtemp(prefix="tenantpool-", dir=base))
     give_away(folder)
     _watch(folder)
     return folder
+
+
+def _is_open(folder: Path) -> bool:
+    """Whether everybody can reach what is in *folder*: root's own may be closed to others."""
+    return all(place.stat().st_mode & S_IXOTH for place in (folder, *folder.parents))
 
 
 def _watch(folder: Path) -> None:

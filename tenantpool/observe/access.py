@@ -64,11 +64,9 @@ class Access:
         token = _bearer(request.headers)
         if token:
             return self._of(self._known(request, token))
-        cookie = request.cookies.get(COOKIE, "")
-        name = self.logins.check(time(), cookie) if cookie else None
-        identity = self._guard.named(name) if name is not None else None
-        if identity is not None:
-            return self._of(identity, cookie)
+        visitor = self._logged_in(request.cookies.get(COOKIE, ""))
+        if visitor is not None:
+            return visitor
         if is_local(request):
             return Visitor("", may_read_statements=self._guard.trusts_host)
         raise NotAuthenticated(self._advice())
@@ -82,7 +80,7 @@ class Access:
         """The cookie for who shows *token*. Raises NotAuthenticated, TooManyTries, NotAllowed."""
         identity = self._known(request, token)
         self._of(identity)
-        return self.logins.begin(time(), identity.name)
+        return self.logins.begin(time(), identity)
 
     def check_form(self, request: HTTPConnection, token: str, name: str = COOKIE) -> None:
         """Raises NotAllowed unless a form was sent from a page of ours, made for this visitor.
@@ -94,6 +92,20 @@ class Access:
         cookie = request.cookies.get(name, "")
         if not self.logins.is_form_token(cookie, token):
             raise NotAllowed("the form is out of date: load the page again")
+
+    def _logged_in(self, cookie: str) -> Visitor | None:
+        """Whose login it is, with the rights of now; None: nobody's (any more).
+
+        A login ends when its token is changed or removed, or is no longer one to look with.
+        """
+        identity = self.logins.check(time(), cookie)
+        if identity is None:
+            return None
+        try:
+            return self._of(self._guard.again(identity), cookie)
+        except (NotAuthenticated, NotAllowed):
+            self.logins.end(cookie)
+            return None
 
     def _known(self, request: HTTPConnection, token: str) -> Identity:
         address = request.client.host if request.client is not None else ""

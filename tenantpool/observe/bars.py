@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from tenantpool.manager.stats import DatabaseStats
@@ -26,6 +26,8 @@ class Piece:
     label: str
     start: int
     width: int
+    tenant: str = ""
+    """Whose it is, if it is one tenant's."""
 
 
 def pieces(
@@ -34,16 +36,17 @@ def pieces(
     """The bar of a database; *in_use* by tier, and *loads* the busiest tenants of it."""
     found: list[Piece] = []
     at = 0
-    for kind, tier, label, width in _parts(stats, loads, in_use, tiers):
-        if width > 0:
-            found.append(Piece(kind, tier, label, at, width))
-            at += width
+    for part in _parts(stats, loads, in_use, tiers):
+        if part.width > 0:
+            found.append(replace(part, start=at))
+            at += part.width
     return found
 
 
 def _parts(
     stats: DatabaseStats, loads: Sequence[Load], in_use: dict[str, int], tiers: Sequence[str]
-) -> Iterator[tuple[str, int, str, int]]:
+) -> Iterator[Piece]:
+    """All of them, each as if it were the first."""
     order = {tier: number for number, tier in enumerate(tiers)}
     shown = sorted(
         (load for load in loads[:_MOST] if load.in_use), key=lambda load: order.get(load.tier, 99)
@@ -53,16 +56,17 @@ def _parts(
         for load in group:
             left[tier] = left.get(tier, 0) - load.in_use
             text = f"{load.name} ({tier}): {plural(load.in_use, 'connection')} in use"
-            yield "tier", order.get(tier, 0), text, load.in_use
+            yield Piece("tier", order.get(tier, 0), text, 0, load.in_use, load.name)
         yield _others(order, tier, left.pop(tier))
     for tier, count in left.items():
         yield _others(order, tier, count)
-    yield "idle", 0, f"{stats.idle} idle", stats.idle
+    yield Piece("idle", 0, f"{stats.idle} idle", 0, stats.idle)
     moving = stats.opening + stats.resetting + stats.closing
     states = f"{stats.opening} opening, {stats.resetting} resetting, {stats.closing} closing"
-    yield "moving", 0, states, moving
-    yield "free", 0, f"{stats.capacity - stats.used} free", stats.capacity - stats.used
+    yield Piece("moving", 0, states, 0, moving)
+    free = stats.capacity - stats.used
+    yield Piece("free", 0, f"{free} free", 0, free)
 
 
-def _others(order: dict[str, int], tier: str, count: int) -> tuple[str, int, str, int]:
-    return "tier", order.get(tier, 0), f"other tenants ({tier}): {count} in use", count
+def _others(order: dict[str, int], tier: str, count: int) -> Piece:
+    return Piece("tier", order.get(tier, 0), f"other tenants ({tier}): {count} in use", 0, count)

@@ -46,6 +46,7 @@ SHOWN: Final[dict[str, Callable[[Tenant], bool]]] = {
     "full": lambda tenant: tenant.in_use >= tenant.limits.cap,
     "breaker": lambda tenant: tenant.pool.breaker.state != CLOSED,
     "draining": lambda tenant: tenant.draining,
+    "suspended": lambda tenant: bool(tenant.suspended),
 }
 """Which tenants can be asked for."""
 

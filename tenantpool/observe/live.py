@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
-from tenantpool.errors import TenantpoolError
+from tenantpool.errors import NotAuthenticated, TenantpoolError
 from tenantpool.journal import logger
 
 from . import render
@@ -51,7 +51,8 @@ class Live:
                 yield _event("past", points)
             last = ""
             while await hub.next_tick():
-                self._access.visitor(request)  # who has logged out sees no more
+                if self._access.visitor(request) != visitor:
+                    raise NotAuthenticated("log in again: your rights have changed")
                 html = await self._made(request, view, visitor)
                 if html != last:
                     last = html
@@ -71,9 +72,7 @@ class Live:
 
         async def make() -> str:
             values = await view.make(self._look, visitor, query, view.of)
-            return await render.main(
-                view.template, values | {"visitor": visitor, "query_of": query}
-            )
+            return await render.main(view.template, values | {"visitor": visitor})
 
         rights = (visitor.may_administer, visitor.may_read_statements)
         key = (view.template, view.of, tuple(sorted(query.items())), rights)

@@ -94,7 +94,7 @@ class Exporter:
     def _active(self, keys: Iterable[tuple[str, str]]) -> Rows:
         active = Counter(
             (loan.shell.name, loan.tenant.limits.tier, delivery_name(loan.delivery) or "none")
-            for loan in self._source.desk.loans.values()
+            for loan in self._source.desk.ledger.loans.values()
         )
         for key in keys:
             for delivery in ("gateway", "hand-off", "direct"):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from time import time
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import parse_qsl, quote
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -15,6 +14,7 @@ from starlette.routing import Route
 
 from tenantpool.errors import (
     BadRequest,
+    ConfigError,
     LeaseEnded,
     NotAllowed,
     NotAuthenticated,
@@ -29,7 +29,7 @@ from .advisor import Advisor
 from .assets import Assets
 from .hub import Hub
 from .live import Live
-from .logins import COOKIE, FORM_COOKIE, LIFETIME
+from .logins import COOKIE, FORM_COOKIE, LIFETIME, Notice
 from .look import Look
 from .metrics import CONTENT_TYPE, Exporter
 from .shield import Shield
@@ -39,11 +39,13 @@ from .views import view_of
 
 _STATUS: dict[type[TenantpoolError], int] = {
     BadRequest: 400,
+    ConfigError: 409,
     NotAllowed: 403,
     UnknownTenant: 404,
     LeaseEnded: 410,
 }
 _LONGEST_FORM = 4096
+_ENDED = "Your login has ended: after twelve hours, or as its token was changed or removed."
 
 
 class Site:
@@ -113,29 +115,33 @@ class Site:
         visitor = self.access.visitor(request)
         view = view_of(request.path_params["path"])
         if view is None:
-            return await self._message(404, "There is no such page", "")
+            return await self._message(request, 404, "There is no such page", "")
         query = dict(request.query_params)
         values = await view.make(self.look, visitor, query, view.of)
         more = {"title": view.title, "pulse": view.pulse, "is_live": view.is_live}
-        return await self._html(
-            request, visitor, view.template, values | more | {"query_of": query}
-        )
+        return await self._html(request, visitor, view.template, values | more)
 
     async def _html(
         self, request: Request, visitor: Visitor | None, template: str, values: Mapping[str, Any]
     ) -> Response:
         path = request.url.path
-        common = {
+        common: dict[str, Any] = {
             "visitor": visitor,
             "path": path,
-            "here": f"{path}?{request.url.query}" if request.url.query else path,
             "asset": self._assets.url,
             "offers_login": self.access.offers_login,
             "service": self._source.manager.settings.service.name,
         }
-        html = await render.page(template, common | dict(values))
         cookie = visitor.cookie if visitor is not None else ""
-        return HTMLResponse(html.replace(render.FORM_TOKEN, self.access.logins.form_token(cookie)))
+        has_ended = visitor is not None and not visitor.name and COOKIE in request.cookies
+        notice = self.access.logins.take_notice(cookie)
+        common["notice"] = Notice(_ENDED, is_problem=True) if has_ended else notice
+        html = await render.page(template, common | dict(values))
+        form_token = self.access.logins.form_token(cookie)
+        response = HTMLResponse(html.replace(render.FORM_TOKEN, form_token))
+        if has_ended:
+            response.delete_cookie(COOKIE)
+        return response
 
     async def _act(self, request: Request) -> Response:
         visitor = self.access.visitor(request)
@@ -144,8 +150,16 @@ class Site:
             raise NotAllowed(self._no_administrator(visitor))
         if visitor.cookie:
             self.access.check_form(request, form.get("token", ""))
-        said = await act(self._source, visitor, form, request.path_params["action"])
-        return RedirectResponse(_with(_local(form.get("back", "/")), said), 303)
+        try:
+            said = await act(self._source, visitor.name, form, request.path_params["action"])
+        except TenantpoolError as error:
+            if not (visitor.cookie and _is_person(request)):
+                raise
+            notice = Notice(f"That did not work: {error}", is_problem=True)
+        else:
+            notice = Notice(said)
+        self.access.logins.notify(visitor.cookie, notice)
+        return RedirectResponse(_local(form.get("back", "/")), 303)
 
     def _no_administrator(self, visitor: Visitor) -> str:
         if visitor.name:
@@ -155,7 +169,8 @@ class Site:
     # -- login ---------------------------------------------------------------------------------
 
     async def _login_page(self, request: Request) -> Response:
-        return await self._login_form(request, "", 200)
+        problem = _ENDED if "ended" in request.query_params else ""
+        return await self._login_form(request, problem, 200)
 
     async def _login_form(self, request: Request, problem: str, status: int) -> Response:
         cookie = request.cookies.get(FORM_COOKIE) or self.access.logins.new_form()
@@ -184,7 +199,7 @@ class Site:
     async def _log_out(self, request: Request) -> Response:
         form = await _form(request)
         self.access.check_form(request, form.get("token", ""))
-        self.access.logins.end(time(), request.cookies.get(COOKIE, ""))
+        self.access.logins.end(request.cookies.get(COOKIE, ""))
         response = RedirectResponse("/", 303)
         response.delete_cookie(COOKIE)
         return response
@@ -209,17 +224,25 @@ class Site:
             status, headers = 429, {"Retry-After": str(max(1, round(error.retry_after)))}
         elif isinstance(error, NotAuthenticated):
             if _is_person(request) and self.access.offers_login:
-                return RedirectResponse(f"/login?next={quote(request.url.path)}", 303)
+                ended = "&ended=1" if COOKIE in request.cookies else ""
+                return RedirectResponse(f"/login?next={quote(request.url.path)}{ended}", 303)
             status, headers = 401, {"WWW-Authenticate": "Bearer"}
         if not _is_person(request):
             return PlainTextResponse(f"{error}\n", status, headers)
-        return await self._message(status, "That did not work", str(error), headers)
+        return await self._message(request, status, "That did not work", str(error), headers)
 
     async def _message(
-        self, status: int, title: str, text: str, headers: Mapping[str, str] | None = None
+        self,
+        request: Request,
+        status: int,
+        title: str,
+        text: str,
+        headers: Mapping[str, str] | None = None,
     ) -> Response:
-        values = {"title": title, "text": text, "asset": self._assets.url}
-        return HTMLResponse(await render.page("message.html", values), status, headers)
+        response = await self._html(request, None, "message.html", {"title": title, "text": text})
+        response.status_code = status
+        response.headers.update(headers or {})
+        return response
 
 
 async def _form(request: Request) -> dict[str, str]:
@@ -243,10 +266,3 @@ def _local(address: str) -> str:
     """*address* if it is a page of ours; else the first one."""
     is_ours = address.startswith("/") and not address.startswith(("//", "/\\"))
     return address if is_ours and address.isprintable() else "/"
-
-
-def _with(address: str, said: str) -> str:
-    """The page at *address*, saying something that was done."""
-    path, _, query = address.partition("?")
-    rest = [pair for pair in parse_qsl(query) if pair[0] != "said"]
-    return f"{path}?{urlencode([*rest, ('said', said)])}"

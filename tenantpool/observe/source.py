@@ -11,6 +11,7 @@ from tenantpool.manager._async.manager import AsyncManager
 from tenantpool.service.desk import Desk
 from tenantpool.service.identity import Guard
 from tenantpool.service.meter import Meter
+from tenantpool.service.overriding import Overriding
 from tenantpool.service.reload import Reloader
 
 from .alerts.watch import Alerts
@@ -35,6 +36,7 @@ class Source:
     guard: Guard
     meter: Meter
     reloader: Reloader
+    overriding: Overriding
     alerts: Alerts
-    findings: Findings | None = None
-    """What query insight found; None: nobody collects it."""
+    findings: Findings
+    """What query insight found."""

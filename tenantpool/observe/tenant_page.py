@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from heapq import nlargest
 from math import inf
 from time import monotonic, time
 from typing import NamedTuple
@@ -15,17 +16,20 @@ from tenantpool.manager._async.shell import AsyncShell
 from tenantpool.manager.health import Verdict, assess
 from tenantpool.manager.scaled import Scaled
 from tenantpool.manager.stats import ManagerStats, TenantStats, tenant_stats
+from tenantpool.service.loan import Loan
 from tenantpool.service.overriding import without
 
 from .access import Visitor
 from .advisor import Counsel
 from .figures import duration, plural
+from .gathered import gathered
 from .leases import row_of
 from .look import Look, Query, Values
 from .reading import load_of
 
 _MOST_CHANGES = 5
 _MOST_FINDINGS = 20
+_MOST_LEASES = 10
 
 _TRIALS: dict[str, str] = {
     Reason.TENANT_LIMIT: "lent above cap",
@@ -57,7 +61,6 @@ async def tenant_page(look: Look, visitor: Visitor, query: Query, of: str) -> Va
     values = tenant_row(look, of, counsel) | {
         "spec": spec,
         "limits": spec.limits,
-        "suspended": spec.suspended,
         "advice": counsel.of(of),
         "scaling": _scaling(look, of),
         "overrides": [override_row(look, o) for o in look.source.manager.roster.overrides.of(of)],
@@ -66,14 +69,14 @@ async def tenant_page(look: Look, visitor: Visitor, query: Query, of: str) -> Va
     }
     seat = look.seat(of)
     if seat is None:
-        return values | {"leases": [], "waiters": []}
+        return values | {"leases": [], "all_leases": 0, "waiters": []}
     tenant, now = seat[1], monotonic()
     waiters = sorted(tenant.queue, key=lambda request: request.since)
-    loans = [loan for loan in look.source.desk.loans.values() if loan.tenant is tenant]
+    loans = [loan for loan in look.source.desk.ledger.loans.values() if loan.tenant is tenant]
     return values | {
         "limits": tenant.limits,
-        "suspended": tenant.suspended,
-        "leases": [row_of(loan) for loan in sorted(loans, key=lambda loan: -loan.held)],
+        "leases": [row_of(loan) for loan in nlargest(_MOST_LEASES, loans, key=_held)],
+        "all_leases": len(loans),
         "waiters": [(request.holder, request.priority, now - request.since) for request in waiters],
         "breaker": tenant.pool.breaker,
         "retry_in": max(0.0, tenant.pool.breaker.retry_at - now),
@@ -82,18 +85,29 @@ async def tenant_page(look: Look, visitor: Visitor, query: Query, of: str) -> Va
     }
 
 
+def _held(loan: Loan) -> float:
+    return loan.held
+
+
 def tenant_row(look: Look, name: str, counsel: Counsel) -> Values:
     """The tenant in the list of all; ``stats`` is None if nobody has asked for it."""
     seat = look.seat(name)
     if seat is None:
         spec = look.source.manager.roster.tenant(name)
-        return {"name": name, "tier": spec.limits.tier, "cap": spec.limits.cap, "stats": None}
+        return {
+            "name": name,
+            "tier": spec.limits.tier,
+            "cap": spec.limits.cap,
+            "suspended": spec.suspended,
+            "stats": None,
+        }
     shell, tenant = seat
     stats, verdict = _judged(look, shell, tenant, counsel)
     return {
         "name": name,
         "tier": stats.tier,
         "cap": stats.cap,
+        "suspended": tenant.suspended,
         "stats": stats,
         "load": load_of(shell.core, tenant, monotonic()),
         "verdict": verdict,
@@ -177,7 +191,6 @@ def _scaling(look: Look, name: str) -> Values:
 
 
 def _findings(look: Look, name: str) -> Values:
-    """What its statements and leases told; ``is_on`` tells nothing found from nobody looking."""
-    source = look.source.findings
-    found = source.findings(name) if source is not None else ()
-    return {"is_on": source is not None, "shown": found[:_MOST_FINDINGS], "total": len(found)}
+    """What its statements and leases told."""
+    found = gathered(look, name)
+    return {"shown": found[:_MOST_FINDINGS], "total": len(found)}

@@ -11,11 +11,13 @@ from tenantpool.config import effective_yaml
 from tenantpool.errors import UnknownTenant
 from tenantpool.manager.health import assess
 from tenantpool.manager.stats import ManagerStats
+from tenantpool.service.reload import CALL, END_OF_OVERRIDE, FILE
 
 from .access import Visitor
 from .alerts.board import RESOLVED
 from .bars import pieces
 from .directory import ORDERS, SHOWN, Wanted, find
+from .gathered import WORDS, gathered, matching
 from .leases import page_of
 from .look import Look, Query, Values
 from .metrics import shut_pools
@@ -38,6 +40,13 @@ _MOST_TENANTS = 200
 _MOST_OVERRIDES = 200
 _MOST_ADVICE = 4
 _MOST_ALERTS = 5
+_MOST_FINDINGS = 4
+_FINDINGS = 25
+"""On a page of them."""
+
+
+_ORIGINS = {FILE: "the file changed", CALL: "reload", END_OF_OVERRIDE: "an override ended"}
+"""Where a change comes from, where its own name does not say it."""
 
 
 class View(NamedTuple):
@@ -63,6 +72,8 @@ def view_of(path: str) -> View | None:
             return View("tenants.html", "Tenants", _tenants)
         case ["leases"]:
             return View("leases.html", "Leases", _leases)
+        case ["findings"]:
+            return View("findings.html", "Findings", _findings)
         case ["alerts"]:
             return View("alerts.html", "Alerts", _alerts)
         case ["configuration"]:
@@ -84,6 +95,7 @@ async def _overview(look: Look, visitor: Visitor, query: Query, of: str) -> Valu
     is_open = look.source.desk.is_open
     counsel = await look.advisor.counsel()
     alerts = look.source.alerts
+    found = gathered(look)
     firing = sorted(alerts.firing(), key=lambda alert: alert.severity != "critical")
     return {
         "summary": summary(reading, verdicts, shut, is_open=is_open),
@@ -95,6 +107,8 @@ async def _overview(look: Look, visitor: Visitor, query: Query, of: str) -> Valu
         "troubled": [(load, why_of(look, load.name, counsel)) for load in _troubled(reading)],
         "advice": counsel.advice[:_MOST_ADVICE],
         "more_advice": max(0, len(counsel.advice) - _MOST_ADVICE),
+        "findings": found[:_MOST_FINDINGS],
+        "all_findings": len(found),
         "firing": firing[:_MOST_ALERTS],
         "more_firing": max(0, len(firing) - _MOST_ALERTS),
         "pending": len(alerts.pending()),
@@ -148,6 +162,7 @@ async def _tenants(look: Look, visitor: Visitor, query: Query, of: str) -> Value
         "busy": sum(reading.busy.values()),
         "orders": ["name", *ORDERS],
         "shown": list(SHOWN),
+        "tiers": look.tiers,
     }
 
 
@@ -176,8 +191,27 @@ async def _database(look: Look, visitor: Visitor, query: Query, of: str) -> Valu
 
 async def _leases(look: Look, visitor: Visitor, query: Query, of: str) -> Values:
     text = query.get("q", "")
-    loans = look.source.desk.loans.values()
+    loans = look.source.desk.ledger.loans.values()
     return {"text": text, "found": page_of(loans, text, _whole(query.get("page", "")))}
+
+
+async def _findings(look: Look, visitor: Visitor, query: Query, of: str) -> Values:
+    text, kind = query.get("q", ""), query.get("kind", "")
+    every = gathered(look)
+    found = matching(every, text, kind)
+    pages = max(1, -(-len(found) // _FINDINGS))
+    page = min(max(1, _whole(query.get("page", ""))), pages)
+    return {
+        "text": text,
+        "kind": kind,
+        "kinds": list(WORDS.values()),
+        "rows": found[(page - 1) * _FINDINGS : page * _FINDINGS],
+        "total": len(found),
+        "is_any": bool(every),
+        "page": page,
+        "pages": pages,
+        "now": time(),
+    }
 
 
 async def _alerts(look: Look, visitor: Visitor, query: Query, of: str) -> Values:
@@ -201,6 +235,7 @@ async def _configuration(look: Look, visitor: Visitor, query: Query, of: str) ->
         "yaml": await asyncio.to_thread(effective_yaml, settings, _MOST_TENANTS),
         "hidden": max(0, len(settings.tenants) - _MOST_TENANTS),
         "reloads": list(look.source.reloader.recent),
+        "origins": _ORIGINS,
     }
 
 

@@ -14,7 +14,7 @@ from functools import cache
 from types import new_class
 from typing import Any, TypeVar
 
-from psycopg import AsyncConnection, BaseConnection
+from psycopg import AsyncConnection, BaseConnection, Connection
 
 C = TypeVar("C", bound=BaseConnection[Any])
 
@@ -71,6 +71,17 @@ def watched(connection_class: type[C]) -> type[C]:
     made = new_class(connection_class.__name__, (base, connection_class))
     made.__module__, made.__qualname__ = connection_class.__module__, connection_class.__qualname__
     return made
+
+
+@cache
+def connects_by_itself(connection_class: type[BaseConnection[Any]]) -> bool:
+    """Whether *connection_class* has a way of its own to connect, and not psycopg's."""
+    names = "connect", "_connect_gen", "_get_connection_params"
+    theirs = AsyncConnection if issubclass(connection_class, AsyncConnection) else Connection
+    return any(
+        getattr(connection_class, name).__func__ is not getattr(theirs, name).__func__
+        for name in names
+    )
 
 
 class _Watched:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from typing import Protocol
 
@@ -10,8 +11,10 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
 from tenantpool.errors import BadRequest, ConfigError
+from tenantpool.journal import report
 from tenantpool.manager._async.manager import AsyncManager
 from tenantpool.manager.stats import TenantStats
+from tenantpool.observe.alerts.watch import Alerts
 from tenantpool.v1 import admin_service_pb2 as pb
 from tenantpool.v1.admin_service_pb2_grpc import AdminServiceServicer
 
@@ -23,7 +26,7 @@ from .overriding import Overriding
 from .overview import Overview, Wanted
 from .reload import CALL, Origin, Reloader
 from .source import mistakes_of
-from .view import lease_view, page, tenant_view
+from .view import cap_change_view, lease_view, page, tenant_view
 
 _INTERVAL = 1.0
 _SHORTEST_INTERVAL = 0.1
@@ -47,13 +50,14 @@ class AdminService(AdminServiceServicer):
         calls: Calls,
         reloader: Reloader,
         overriding: Overriding,
+        alerts: Alerts,
     ) -> None:
         self._manager = manager
         self._desk = desk
         self._calls = calls
         self._reloader = reloader
         self._overriding = overriding
-        self._overview = Overview(manager, desk)
+        self._overview = Overview(manager, desk, alerts)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._calls!r}>"
@@ -100,7 +104,7 @@ class AdminService(AdminServiceServicer):
         """The leases in use."""
 
         async def work(_: Identity) -> pb.ListLeasesResponse:
-            loans = self._desk.loans
+            loans = self._desk.ledger.loans
             here, token = page(loans, request.prefix, request.page_size, request.page_token)
             leases = [lease_view(loans[lease_id]) for lease_id in here]
             return pb.ListLeasesResponse(leases=leases, next_page_token=token)
@@ -135,7 +139,7 @@ class AdminService(AdminServiceServicer):
             within = _seconds(request, "drain_within") or 0.0
             reason = request.reason or "revoked by an administrator"
             return pb.RevokeLeasesResponse(
-                revoked=self._desk.revoke(request.prefix, within, reason)
+                revoked=self._desk.ledger.revoke(request.prefix, within, reason)
             )
 
         return await self._calls.administer("RevokeLeases", context, work)
@@ -261,6 +265,49 @@ class AdminService(AdminServiceServicer):
             return pb.RemoveOverrideResponse(changes=changes)
 
         return await self._calls.administer("RemoveOverride", context, work)
+
+    # -- auto-scaling --------------------------------------------------------------------------
+
+    async def GetScaling(
+        self, request: pb.GetScalingRequest, context: Context
+    ) -> pb.GetScalingResponse:
+        """What auto-scaling has changed, and which tenants it leaves alone."""
+
+        async def work(_: Identity) -> pb.GetScalingResponse:
+            scaling, asked = self._manager.scaling, request.tenant
+            changes = [change for change in scaling.changes if asked in ("", change.tenant)]
+            alone = [name for name in scaling.left_alone if asked in ("", name)]
+            return pb.GetScalingResponse(
+                changes=map(cap_change_view, changes), left_alone=sorted(alone)
+            )
+
+        return await self._calls.administer("GetScaling", context, work)
+
+    async def UndoScaling(
+        self, request: pb.UndoScalingRequest, context: Context
+    ) -> pb.UndoScalingResponse:
+        """Give the tenant the cap of its tier again; UnknownTenant if nobody would be served."""
+
+        async def work(identity: Identity) -> pb.UndoScalingResponse:
+            tenant = self._manager.roster.tenant(request.tenant)
+            self._manager.scaling.undo(tenant.name)
+            report(logging.WARNING, "undo scaling", tenant=tenant.name, by=identity.name)
+            return pb.UndoScalingResponse(cap=tenant.limits.cap)
+
+        return await self._calls.administer("UndoScaling", context, work)
+
+    async def ResumeScaling(
+        self, request: pb.ResumeScalingRequest, context: Context
+    ) -> pb.ResumeScalingResponse:
+        """Let the tenant's cap follow its use again; UnknownTenant if nobody would be served."""
+
+        async def work(identity: Identity) -> pb.ResumeScalingResponse:
+            tenant = self._manager.roster.tenant(request.tenant)
+            self._manager.scaling.resume(tenant.name)
+            report(logging.WARNING, "resume scaling", tenant=tenant.name, by=identity.name)
+            return pb.ResumeScalingResponse()
+
+        return await self._calls.administer("ResumeScaling", context, work)
 
 
 def _interval(request: pb.WatchRequest) -> float:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from tenantpool.config.overrides import Override
 from tenantpool.config.roster import Roster
 from tenantpool.errors import BadRequest, ConfigError
@@ -15,6 +13,7 @@ from tenantpool.v1 import admin_service_pb2 as pb
 from .loan import seconds
 from .overriding import Wish, without
 from .reload import Foresight, Outcome
+from .view import timestamp
 
 
 def mistakes_view(mistakes: Iterable[ConfigError]) -> list[pb.ConfigMistake]:
@@ -45,7 +44,7 @@ def reload_view(outcome: Outcome) -> pb.Reload:
         result=outcome.result,
         source=outcome.origin.source,
         author=outcome.origin.author,
-        made_at=_timestamp(outcome.at),
+        made_at=timestamp(outcome.at),
         digest_before=outcome.before,
         digest_after=outcome.after,
         changes=outcome.changes,
@@ -61,14 +60,14 @@ def override_view(roster: Roster, override: Override, now: float) -> pb.Override
         was=without(roster, override) if override.id in roster.overrides else "",
         author=override.author,
         reason=override.reason,
-        made_at=_timestamp(override.made_at),
+        made_at=timestamp(override.made_at),
     )
     if override.tier is not None:
         view.tier = override.tier
     elif override.suspended is not None:
         view.suspended = override.suspended
     if override.until is not None:
-        view.until.CopyFrom(_timestamp(override.until))
+        view.until.CopyFrom(timestamp(override.until))
         view.ends_in.CopyFrom(seconds(max(0.0, override.until - now)))
     return view
 
@@ -108,9 +107,3 @@ def _end(request: pb.SetOverrideRequest, now: float) -> float | None:
             return request.until.ToMicroseconds() / 1e6
         case _:
             return None
-
-
-def _timestamp(at: float) -> Timestamp:
-    stamp = Timestamp()
-    stamp.FromMicroseconds(round(at * 1e6))
-    return stamp

@@ -140,7 +140,7 @@ class Conversation:
                 self._acquire(worker, request.sequence, request.acquire)
             case "release":
                 release = request.release
-                self._desk.release(worker.identity, release.lease, broken=release.broken)
+                self._desk.ledger.release(worker.identity, release.lease, broken=release.broken)
             case "heartbeat":
                 self._desk.sessions.beat(worker)
                 if request.heartbeat.findings:

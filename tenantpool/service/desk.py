@@ -1,47 +1,36 @@
-"""The desk: where leases are asked for, kept alive and given back, whichever way they came.
+"""The desk: where leases are asked for, whichever way they are asked for and reached.
 
-How long leases live is decided in ``core.tenure``, who gets one in the manager's cores; the desk
-carries the messages between them, the workers and the gateway.
+Who gets one is decided in the manager's cores; the desk carries the messages between them, the
+workers and the gateway. What is lent stands in its ledger until it ends.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
-from math import inf
-from time import monotonic
 
 from tenantpool import tracing
-from tenantpool.concurrency import AsyncAlarm, AsyncCompanion, AsyncSignal
 from tenantpool.config.service import Service
-from tenantpool.core import tenure as times
 from tenantpool.core.request import GRANTED, WAITING
-from tenantpool.core.tenure import Tenure, TenureLimits, Tenures
+from tenantpool.core.tenure import GRANTED as UNCONFIRMED
 from tenantpool.errors import (
     BadRequest,
     LeaseEnded,
-    LeaseTooLong,
     NotAllowed,
     NotAuthenticated,
-    StaleToken,
     TenantpoolError,
 )
-from tenantpool.journal import logger
 from tenantpool.manager._async.manager import AsyncManager
-from tenantpool.status import to_lease_error
 from tenantpool.v1.lease_pb2 import (
     DELIVERY_DIRECT,
     AcquireLeaseRequest,
     DirectWay,
     Lease,
-    LeaseRef,
-    Renewal,
 )
 from tenantpool.v1.session_pb2 import DrainNotice, SessionResponse
 
 from .admission import Admission, Again, Caller, check_session, identity_of
 from .findings import Findings
-from .identity import Identity
+from .ledger import Ledger
 from .loan import Loan, seconds
 from .parking import Parking
 from .replays import Replays
@@ -49,8 +38,6 @@ from .sessions import Sessions
 from .switchboard import Switchboard
 from .tickets import Tickets
 from .worker import Worker
-
-_MOST_RENEWALS = 1000
 
 _ITS_OWN_FAULT = (NotAllowed, NotAuthenticated, BadRequest)
 """Refusals of one who was granted a connection, and has not touched it."""
@@ -67,31 +54,23 @@ class Desk:
         self.admission = Admission(manager)
         self.findings = Findings(manager)
         self._manager = manager
-        self._tenures = Tenures(_limits(rules))
+        self.ledger = Ledger(rules, self._ended, self._lapsed)
         tickets = Tickets()
-        self.sessions = Sessions(rules, self._tenures, tickets, self._obey, self._watch_time)
+        self.sessions = Sessions(rules, self.ledger, tickets)
         self.switchboard = Switchboard(self, tickets)
         self._replays: Replays[Loan] = Replays()
         self._parking = Parking(rules.recall_quiet)
-        self._loans: dict[str, Loan] = {}
-        self._lent = 0
-        self._alarm = AsyncAlarm()
-        self._wake_at = inf
-        self._ticker = AsyncCompanion("tenantpool-desk")
-        self._emptied: AsyncSignal | None = None
         self._state = "not open yet"
 
     def __repr__(self) -> str:
-        return (
-            f"<{type(self).__name__} {self._state}: {len(self._loans)} leases, {self.sessions!r}>"
-        )
+        return f"<{type(self).__name__} {self._state}: {self.ledger!r}, {self.sessions!r}>"
 
     # -- life ----------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Begin to watch the time. Does not block."""
         self._state = "open"
-        self._ticker.start(self._keep_time)
+        self.ledger.start()
 
     def drain(self, grace: float) -> None:
         """Take no new leases, and tell every session that all are wanted back. Does not block."""
@@ -111,16 +90,9 @@ class Desk:
         """
         if self._state == "open":
             self.drain(grace)
-        self._emptied = AsyncSignal()
-        if self._loans:
-            await self._emptied.wait(grace)
-        late = list(self._loans.values())
-        for loan in late:
-            self._cut(loan, "the service is closing")
+        cut = await self.ledger.close(grace)
         self._state = "closed"
-        self._alarm.ring()
-        await self._ticker.join()
-        return len(late)
+        return cut
 
     def adopt(self, rules: Service, again: Again) -> None:
         """Follow other *rules* from now on. Does not block.
@@ -130,18 +102,18 @@ class Desk:
         holder may not lease any more. Other leases and sessions live no shorter than before.
         """
         self.rules = rules
-        self._tenures.limits = _limits(rules)
+        self.ledger.adopt(rules)
         self._parking.quiet = rules.recall_quiet
         self.sessions.adopt(rules)
         self.admission.adopt(again)
         for worker in list(self.sessions.workers.values()):
             self._recheck(worker, again)
-        for loan in list(self._loans.values()):
+        for loan in list(self.ledger.loans.values()):
             try:
                 self.admission.confirm(loan)
             except (NotAuthenticated, NotAllowed) as error:
-                self._demand(loan, rules.drain_grace, str(error))
-        self._watch_time()
+                self.ledger.demand(loan, rules.drain_grace, str(error))
+        self.ledger.watch_time()
 
     def _recheck(self, worker: Worker, again: Again) -> None:
         worker.barred = ""
@@ -160,16 +132,6 @@ class Desk:
         """Whether it lends."""
         return self._state == "open"
 
-    @property
-    def loans(self) -> Mapping[str, Loan]:
-        """The leases in use, by id."""
-        return self._loans
-
-    def hurry(self) -> None:
-        """Do not wait for leases to come back any longer: ``close`` goes on."""
-        if self._emptied is not None:
-            self._emptied.set()
-
     # -- acquire -------------------------------------------------------------------------------
 
     async def acquire(
@@ -187,7 +149,7 @@ class Desk:
         body = _untraced(wanted).SerializeToString(deterministic=True)
         key = (identity_of(caller).name, wanted.request_id)
         loan = await self._replays.once(key, body, lambda: self._lend(caller, wanted, within))
-        if loan.lease_id not in self._loans:
+        if loan.lease_id not in self.ledger.loans:
             raise LeaseEnded(f"{loan.tenant.name}: the lease of this request_id has ended")
         if isinstance(caller, Worker) and loan.worker is not caller:
             self._move(loan, caller)
@@ -195,9 +157,8 @@ class Desk:
 
     def _move(self, loan: Loan, worker: Worker) -> None:
         """The stream broke before the answer came, and the worker has begun another session."""
-        assert loan.tenure is not None
         self._part(loan)
-        self._tenures.move(loan.tenure, worker.attendance)
+        self.ledger.move(loan, worker)
         self._attach(loan, worker)
 
     def _attach(self, loan: Loan, worker: Worker) -> None:
@@ -279,24 +240,9 @@ class Desk:
 
     def _grant(self, loan: Loan, wanted: AcquireLeaseRequest) -> None:
         """Enter the lease in the books, and say how its connection is reached."""
-        now = monotonic()
-        self._lent += 1
-        loan.token = self._lent
-        loan.lease_id = f"{loan.tenant.name}/{loan.identity.name}/{self._lent}"
-        worker = loan.worker
-        loan.tenure = Tenure(
-            worker.attendance if worker is not None else None,
-            self.rules.lease_ttl if loan.ttl is None else loan.ttl,
-            loan,
-            loan.granted_at + (loan.tenant.limits.enforced_max_lease or inf),
-        )
-        self._tenures.grant(now, loan.tenure)
-        self._loans[loan.lease_id] = loan
-        loan.connected.is_lent_away = True
-        if worker is not None:
-            self._attach(loan, worker)
-        else:
-            self._watch_time()
+        self.ledger.enter(loan, self.rules.lease_ttl)
+        if loan.worker is not None:
+            self._attach(loan, loan.worker)
         if loan.way is not None:
             loan.delivery = DELIVERY_DIRECT
         else:
@@ -311,186 +257,25 @@ class Desk:
         if tenure.attendance is not None:
             loan.grant(lease, None, None)
             return
-        is_new = tenure.state == times.GRANTED
+        is_new = tenure.state == UNCONFIRMED
         confirm_within = min(tenure.ttl, self.rules.confirm_within) if is_new else None
         loan.grant(lease, tenure.ttl, confirm_within)
-
-    # -- renew and release ---------------------------------------------------------------------
-
-    def renew(
-        self, identity: Identity, refs: Iterable[LeaseRef], ttl: float | None
-    ) -> list[Renewal]:
-        """Keep leases alive; each answers for itself. Leases of other identities have expired.
-
-        Raises BadRequest if there are more than 1000.
-        """
-        wanted = list(refs)
-        if len(wanted) > _MOST_RENEWALS:
-            raise BadRequest(f"{len(wanted)} leases in one request, at most {_MOST_RENEWALS}")
-        return [self._renew(identity, ref, ttl) for ref in wanted]
-
-    def _renew(self, identity: Identity, ref: LeaseRef, ttl: float | None) -> Renewal:
-        try:
-            loan = self._find(identity, ref)
-        except LeaseEnded as error:
-            return Renewal(lease_id=ref.lease_id, error=to_lease_error(error))
-        assert loan.tenure is not None
-        left = self._tenures.renew(monotonic(), loan.tenure, ttl)
-        self._watch_time()
-        if not left and loan.tenure.state != times.DRAINING:
-            longest = loan.tenant.limits.max_lease
-            too_long = LeaseTooLong(f"{ref.lease_id}: its tier allows {longest:g} s (max_lease)")
-            return Renewal(lease_id=ref.lease_id, error=to_lease_error(too_long))
-        given = seconds(left)
-        renewal = Renewal(lease_id=ref.lease_id, ttl=given)
-        if loan.tenure.state == times.DRAINING:
-            renewal.drain_within.CopyFrom(given)
-        elif loan.wanted_by is not None:
-            renewal.drain_within.CopyFrom(seconds(min(left, loan.wanted_within)))
-        return renewal
-
-    def release(self, identity: Identity, ref: LeaseRef, *, broken: bool = False) -> None:
-        """Take a lease back. Does not block, and does not wait until its session is wiped.
-
-        One that has ended is no error. Raises StaleToken.
-        """
-        try:
-            loan = self._find(identity, ref)
-        except StaleToken:
-            raise
-        except LeaseEnded:
-            return
-        if loan.plug is not None:
-            # Its client is still connected, and nobody knows what it is doing.
-            broken = True
-            loan.plug.cut("the lease was released")
-        self.end(loan, healthy=not broken)
-
-    def _find(self, identity: Identity, ref: LeaseRef) -> Loan:
-        loan = self._loans.get(ref.lease_id)
-        if loan is None or loan.identity.name != identity.name:
-            raise LeaseEnded(f"{ref.lease_id}: there is no such lease (any more)")
-        if ref.fencing_token and ref.fencing_token != loan.token:
-            raise StaleToken(f"{ref.lease_id}: the fencing token is {loan.token}")
-        return loan
-
-    def revoke(self, prefix: str, drain_within: float, reason: str) -> int:
-        """Want the leases back whose id begins so; return how many there are."""
-        found = [loan for lease_id, loan in self._loans.items() if lease_id.startswith(prefix)]
-        for loan in found:
-            self._demand(loan, drain_within, reason)
-        self._watch_time()
-        return len(found)
-
-    def revoke_one(self, lease_id: str, reason: str) -> bool:
-        """Take this lease away, now; return whether there was one."""
-        loan = self._loans.get(lease_id)
-        if loan is not None:
-            self._cut(loan, reason)
-        return loan is not None
-
-    def _demand(self, loan: Loan, drain_within: float, reason: str) -> None:
-        assert loan.tenure is not None
-        self._obey(self._tenures.want_back(monotonic(), loan.tenure, drain_within, reason))
-
-    def wanted(self, loan: Loan) -> None:
-        """The core wants it back, and knows by itself whether to end it at ``wanted_by``."""
-        if loan.lease_id in self._loans:
-            loan.tell_wanted(loan.wanted_within, loan.why)
 
     def unpark(self, loan: Loan) -> None:
         """Its worker is not to go on with it when it is done."""
         if loan.worker is not None:
             self._parking.end(loan)
 
-    def lost(self, loan: Loan) -> None:
-        """The core has revoked it: it was held for longer than its tier allows, for example."""
-        if self._forget(loan, loan.why):
-            loan.tell_ended(loan.why)
+    # -- the end -------------------------------------------------------------------------------
 
-    # -- the end of a lease --------------------------------------------------------------------
-
-    def used(self, loan: Loan) -> None:
-        """Its holder was seen using it."""
-        assert loan.tenure is not None
-        self._tenures.use(monotonic(), loan.tenure)
-
-    def end(self, loan: Loan, *, healthy: bool) -> None:
-        """It came back; not *healthy* means that its connection must not be lent on."""
-        if not self._forget(loan):
-            return
-        loan.is_healthy = healthy and loan.delivery != DELIVERY_DIRECT
-        loan.wipe = loan.delivery != 0
-        if not loan.cancels:
-            self._give_back(loan)
-
-    def cancelled(self, loan: Loan) -> None:
-        """A cancel has arrived: if the lease has ended meanwhile, it can be given back now."""
-        if not loan.cancels and loan.lease_id not in self._loans:
-            self._give_back(loan)
-
-    def _give_back(self, loan: Loan) -> None:
-        loan.shell.release(loan, healthy=loan.is_healthy)
-
-    def _cut(self, loan: Loan, reason: str) -> None:
-        """Take it away from its holder."""
-        if not self._forget(loan, reason):
-            return
-        loan.tell_ended(reason)
-        if loan.delivery:
-            loan.shell.step(loan.shell.core.revoke, loan)
-        else:
-            loan.shell.step(loan.shell.core.release, loan)  # nobody ever had its connection
-
-    def _forget(self, loan: Loan, reason: str = "") -> bool:
-        """Strike it from the books; return whether it was in them. *reason*: it was taken away."""
-        if self._loans.pop(loan.lease_id, None) is None:
-            return False
-        assert loan.tenure is not None
-        self._tenures.end(loan.tenure)
+    def _ended(self, loan: Loan) -> None:
         self.admission.dismiss(loan)
         self.switchboard.close_way(loan)
         self._part(loan)
-        if loan.span is not None:
-            loan.span.end(reason)
-        if not self._loans and self._emptied is not None:
-            self._emptied.set()
-        return True
 
-    # -- time ----------------------------------------------------------------------------------
-
-    def _obey(self, actions: Iterable[times.Action]) -> None:
-        for action in actions:
-            match action:
-                case times.Notify(tenure, drain_within, reason):
-                    assert isinstance(tenure.of, Loan)
-                    tenure.of.tell_wanted(drain_within, reason)
-                case times.Cut(tenure, reason):
-                    assert isinstance(tenure.of, Loan)
-                    self._cut(tenure.of, reason)
-                case times.Lapse(attendance):
-                    assert isinstance(attendance.of, Worker)
-                    self.sessions.dismiss(attendance.of)
-                    self.switchboard.discard(attendance.of, list(attendance.of.husks))
-
-    def _watch_time(self) -> None:
-        if self._tenures.next_at < self._wake_at:
-            self._wake_at = self._tenures.next_at
-            self._alarm.ring()
-
-    async def _keep_time(self) -> None:
-        while self._state != "closed":
-            await self._alarm.wait(self._wake_at - monotonic())
-            try:
-                self._obey(self._tenures.wake(monotonic()))
-            except Exception:
-                # Without a clock no lease would ever expire.
-                logger.exception("the desk's upkeep failed, going on")
-            self._wake_at = self._tenures.next_at
-
-
-def _limits(rules: Service) -> TenureLimits:
-    return TenureLimits(rules.lease_ttl_max, rules.lease_grace, rules.confirm_within)
+    def _lapsed(self, worker: Worker) -> None:
+        self.sessions.dismiss(worker)
+        self.switchboard.discard(worker, list(worker.husks))
 
 
 def _untraced(wanted: AcquireLeaseRequest) -> AcquireLeaseRequest:

@@ -71,7 +71,9 @@ class LeaseService(LeaseServiceServicer):
             ttl = request.ttl.ToMicroseconds() / 1e6 if request.HasField("ttl") else None
             if ttl is not None and ttl <= 0:
                 raise BadRequest("ttl must be above 0; to end leases, release them")
-            return RenewLeasesResponse(renewals=self._desk.renew(identity, request.leases, ttl))
+            return RenewLeasesResponse(
+                renewals=self._desk.ledger.renew(identity, request.leases, ttl)
+            )
 
         return await self._calls.answer("RenewLeases", context, work)
 
@@ -81,7 +83,7 @@ class LeaseService(LeaseServiceServicer):
         """Take a lease back."""
 
         async def work(identity: Identity) -> ReleaseLeaseResponse:
-            self._desk.release(identity, request.lease, broken=request.broken)
+            self._desk.ledger.release(identity, request.lease, broken=request.broken)
             return ReleaseLeaseResponse()
 
         return await self._calls.answer("ReleaseLease", context, work)

@@ -110,7 +110,7 @@ class Loan(AsyncLease):
     def answer(self) -> None:
         """Granted, refused or revoked."""
         if self.state == REVOKED:
-            self.desk.lost(self)
+            self.desk.ledger.lost(self)
         else:
             super().answer()
 
@@ -118,7 +118,7 @@ class Loan(AsyncLease):
         """The core wants it back: a limit was lowered, or its tenant is suspended."""
         super().recall(deadline, why)
         self.why = why
-        self.desk.wanted(self)
+        self.desk.ledger.wanted(self)
 
     def unpark(self) -> None:
         """Its worker is not to go on with it: the tenant is drained, or has moved."""

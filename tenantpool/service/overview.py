@@ -22,11 +22,12 @@ from tenantpool.errors import BadRequest, UnknownTenant
 from tenantpool.manager._async.manager import AsyncManager
 from tenantpool.manager.health import Status, Verdict, assess
 from tenantpool.manager.stats import ManagerStats, database_stats, tenant_stats
+from tenantpool.observe.alerts.watch import Alerts
 from tenantpool.v1 import admin_service_pb2 as pb
 
 from .desk import Desk
 from .loan import seconds
-from .view import database_view, tenant_view
+from .view import alert_view, database_view, tenant_view
 
 _TENANTS = 100
 _MOST_TENANTS = 1000
@@ -85,9 +86,10 @@ class Wanted(NamedTuple):
 class Overview:
     """Says what the manager and the desk are doing."""
 
-    def __init__(self, manager: AsyncManager, desk: Desk) -> None:
+    def __init__(self, manager: AsyncManager, desk: Desk, alerts: Alerts) -> None:
         self._manager = manager
         self._desk = desk
+        self._alerts = alerts
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._manager!r}>"
@@ -107,10 +109,11 @@ class Overview:
             tenants=tenants,
             tenants_found=count,
             sessions=len(self._desk.sessions.workers),
-            leases=len(self._desk.loans),
+            leases=len(self._desk.ledger.loans),
             version=__version__,
             status=status,
             summary=summary,
+            alerts=map(alert_view, [*self._alerts.firing(), *self._alerts.pending()]),
         )
 
     def databases(self) -> list[pb.DatabaseState]:

@@ -265,7 +265,10 @@ class Reloader:
             self._follower.adopt(settings)
         for what in warnings:
             report(logging.WARNING, "configuration changed", what=what, **by)
-        return (*plan.lines(), *warnings)
+        changes = (*plan.lines(), *warnings)
+        if overrides is not None:
+            self.recent.appendleft(Outcome(APPLIED, origin, time.time(), before, before, changes))
+        return changes
 
     async def finish(self, work: Coroutine[object, object, T]) -> T:
         """Do *work* to its end, even if the caller is cancelled."""

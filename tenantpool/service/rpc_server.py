@@ -15,6 +15,7 @@ from grpc_reflection.v1alpha.reflection_pb2_grpc import add_ServerReflectionServ
 from tenantpool.config.service import Service
 from tenantpool.errors import ConfigError
 from tenantpool.manager._async.manager import AsyncManager
+from tenantpool.observe.alerts.watch import Alerts
 from tenantpool.v1 import admin_service_pb2, lease_service_pb2
 from tenantpool.v1.admin_service_pb2_grpc import add_AdminServiceServicer_to_server
 from tenantpool.v1.lease_service_pb2_grpc import add_LeaseServiceServicer_to_server
@@ -59,6 +60,7 @@ class RpcServer:
         guard: Guard,
         reloader: Reloader,
         overriding: Overriding,
+        alerts: Alerts,
         certificates: Certificates | None = None,
     ) -> None:
         rules = desk.rules
@@ -75,7 +77,9 @@ class RpcServer:
         self._streams = Calls(lease, guard, self.meter, unix_uid=uid, most=most)
         self._admins = Calls(admin, guard, self.meter, unix_uid=uid, most=_MOST_ADMINS)
         self._lease_service = LeaseService(desk, self._calls, self._streams)
-        self._admin_service = AdminService(manager, desk, self._admins, reloader, overriding)
+        self._admin_service = AdminService(
+            manager, desk, self._admins, reloader, overriding, alerts
+        )
         self._health = health.aio.HealthServicer()
         reloader.tell = self._show
         self._server: grpc.aio.Server | None = None

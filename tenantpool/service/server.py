@@ -62,9 +62,9 @@ class Server:
         self.source = source if source is not None else Source()
         self.reloader = Reloader(self.manager, self.source, follower=self)
         self.overriding = Overriding(self.reloader, self._store)
-        self.rpc = RpcServer(
-            self.desk, self.manager, self.guard, self.reloader, self.overriding, certificates
-        )
+        self.alerts = Alerts(self.manager, self._reload_problem)
+        steering = (self.reloader, self.overriding, self.alerts)
+        self.rpc = RpcServer(self.desk, self.manager, self.guard, *steering, certificates)
         self.gateway = Gateway(
             self.desk.switchboard,
             tls=certificates.context if certificates is not None else None,
@@ -74,7 +74,6 @@ class Server:
             startup_timeout=rules.startup_timeout,
             max_startups=rules.max_startups,
         )
-        self.alerts = Alerts(self.manager, self._reload_problem)
         self.http = self._make_http(certificates) if rules.http_port is not None else None
         self._channels: ChannelServer | None = None
         self._watcher: Watcher | None = None
@@ -134,7 +133,7 @@ class Server:
     def hurry(self) -> None:
         """Let a ``stop`` that is under way, or to come, not wait for leases. Does not block."""
         self._hurries = True
-        self.desk.hurry()
+        self.desk.ledger.hurry()
 
     @property
     def settings(self) -> Settings:
@@ -218,8 +217,16 @@ class Server:
         from tenantpool.observe.http_server import HttpServer
         from tenantpool.observe.source import Source as Observed
 
-        parts = (self.manager, self.desk, self.guard, self.rpc.meter, self.reloader, self.alerts)
-        observed = Observed(*parts, self.findings)
+        observed = Observed(
+            manager=self.manager,
+            desk=self.desk,
+            guard=self.guard,
+            meter=self.rpc.meter,
+            reloader=self.reloader,
+            overriding=self.overriding,
+            alerts=self.alerts,
+            findings=self.findings,
+        )
         return HttpServer(observed, certificates)
 
     def _reload_problem(self) -> str:

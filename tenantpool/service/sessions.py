@@ -9,14 +9,13 @@ from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
 
 from tenantpool.config.service import Service
-from tenantpool.core import tenure as times
 from tenantpool.core.slot import GONE
-from tenantpool.core.tenure import Tenures
 from tenantpool.errors import Draining, IdentityLimit, LeaseEnded, NotAllowed, NotAuthenticated
 from tenantpool.v1.lease_pb2 import Delivery
 from tenantpool.v1.session_pb2 import SessionResponse
 
 from .identity import Identity
+from .ledger import Ledger
 from .loan import Loan
 from .tickets import Tickets
 from .worker import Worker
@@ -27,24 +26,12 @@ _GONE_POLL = 0.005
 
 
 class Sessions:
-    """Who is connected.
+    """Who is connected. Their leases end, and so do their times, in the *ledger*."""
 
-    What becomes due through them is handed to *obey*; *watch* is told that there is more to come.
-    """
-
-    def __init__(
-        self,
-        rules: Service,
-        tenures: Tenures,
-        tickets: Tickets,
-        obey: Callable[[Iterable[times.Action]], None],
-        watch: Callable[[], None],
-    ) -> None:
+    def __init__(self, rules: Service, ledger: Ledger, tickets: Tickets) -> None:
         self._rules = rules
-        self._tenures = tenures
+        self._ledger = ledger
         self._tickets = tickets
-        self._obey = obey
-        self._watch = watch
         self._workers: dict[str, Worker] = {}
         self._by_identity: Counter[str] = Counter()
         self._closing = False
@@ -78,8 +65,7 @@ class Sessions:
         )
         self._workers[worker.session_id] = worker
         self._by_identity[identity.name] += 1
-        self._tenures.begin(worker.attendance)
-        self._watch()
+        self._ledger.begin(worker)
         return worker
 
     def join(self, session_pass: str) -> Worker:
@@ -97,14 +83,14 @@ class Sessions:
 
     def beat(self, worker: Worker) -> None:
         """The worker is alive. Raises LeaseEnded if its session has ended."""
-        if not self._tenures.beat(monotonic(), worker.attendance):
+        if not self._ledger.beat(worker):
             raise LeaseEnded("the session has ended: its worker was not heard of for too long")
 
     async def leave(self, worker: Worker) -> None:
         """Goodbye: take back all it has, now. Blocks until its connections are gone."""
         loans = [tenure.of for tenure in worker.attendance.tenures]
         used = [loan.slot for loan in loans if isinstance(loan, Loan) and loan.delivery]
-        self._obey(self._tenures.leave(worker.attendance))
+        self._ledger.leave(worker, "its session said goodbye")
         deadline = monotonic() + _LONGEST_FAREWELL
         while monotonic() < deadline:
             if all(slot is None or slot.state == GONE for slot in used):
@@ -116,7 +102,7 @@ class Sessions:
 
         Does not block; a second time does nothing.
         """
-        self._obey(self._tenures.leave(worker.attendance, worker.barred))
+        self._ledger.leave(worker, worker.barred)
         error = NotAuthenticated(worker.barred)
         for line in list(worker.lines):
             line.end(error)

@@ -112,7 +112,7 @@ class Switchboard:
 
         Raises LeaseEnded, or BadRequest if that is not possible (any more).
         """
-        loan = self._desk.loans.get(lease_id)
+        loan = self._desk.ledger.loans.get(lease_id)
         if loan is None or loan.worker is not worker:
             raise LeaseEnded(f"{lease_id}: there is no such lease (any more)")
         if len(worker.husks) >= _MOST_HUSKS:
@@ -136,7 +136,7 @@ class Switchboard:
 
     def secret_of(self, user: str) -> str | None:
         """The password that *user* must prove: a lease's ticket, or a session's pass."""
-        if (loan := self._desk.loans.get(user)) is not None:
+        if (loan := self._desk.ledger.loans.get(user)) is not None:
             return self._tickets.ticket(user) if loan.ticket_is_valid else None
         worker = self._desk.sessions.workers.get(user.rpartition("@")[2])
         return None if worker is None else self._desk.sessions.session_pass(worker)
@@ -146,7 +146,7 @@ class Switchboard:
 
         Raises LeaseEnded, Refused, WrongDatabase, psycopg.Error.
         """
-        loan = self._desk.loans.get(user)
+        loan = self._desk.ledger.loans.get(user)
         if loan is not None:
             _check_database(loan, user, database)
         else:
@@ -156,14 +156,14 @@ class Switchboard:
         loan.ticket_is_valid = False
         loan.plug = plug
         loan.delivery = DELIVERY_GATEWAY
-        self._desk.used(loan)
+        self._desk.ledger.used(loan)
         try:
             loan.parameters = await greet(loan.connected, options)
         except BaseException:
             loan.plug = None
-            self._desk.end(loan, healthy=False)
+            self._desk.ledger.end(loan, healthy=False)
             raise
-        if loan.lease_id not in self._desk.loans:
+        if loan.lease_id not in self._desk.ledger.loans:
             raise LeaseEnded(f"{user}: the lease has ended")
         loan.cancel_key = self._keys.issue()
         self._keys.bind(loan.cancel_key, loan)
@@ -175,7 +175,7 @@ class Switchboard:
         try:
             _check_database(loan, user, database)
         except WrongDatabase:
-            self._desk.end(loan, healthy=True)
+            self._desk.ledger.end(loan, healthy=True)
             raise
         return loan
 
@@ -196,7 +196,7 @@ class Switchboard:
         """The client has gone: its lease ends."""
         assert isinstance(line, Loan)
         line.plug = None
-        self._desk.end(line, healthy=clean)
+        self._desk.ledger.end(line, healthy=clean)
 
     async def cancel(self, pid: int, secret: int) -> None:
         """Cancel what the lease with this key runs.
@@ -213,7 +213,7 @@ class Switchboard:
                 await link.cancel(self._desk.rules.startup_timeout)
         finally:
             loan.cancels -= 1
-            self._desk.cancelled(loan)
+            self._desk.ledger.cancelled(loan)
 
 
 def _check_database(loan: Loan, user: str, database: str) -> None:

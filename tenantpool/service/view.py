@@ -1,13 +1,18 @@
-"""What administrators see: tenants, databases and leases as messages."""
+"""What administrators see: tenants, databases, leases, alerts and scaling as messages."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from time import monotonic
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from tenantpool.config import TenantSpec
 from tenantpool.errors import BadRequest
+from tenantpool.manager.scaled import Scaled
 from tenantpool.manager.stats import DatabaseStats, TenantStats
+from tenantpool.observe.alerts.board import Alert
+from tenantpool.v1 import admin_service_pb2 as pb
 from tenantpool.v1.admin_service_pb2 import DatabaseState, LeaseState, Tenant
 from tenantpool.v1.lease_pb2 import (
     DELIVERY_DIRECT,
@@ -33,6 +38,13 @@ def delivery_name(delivery: Delivery) -> str:
     return _DELIVERIES.get(delivery, "")
 
 
+def timestamp(at: float) -> Timestamp:
+    """*at*, in seconds since the epoch, as the wire says it."""
+    stamp = Timestamp()
+    stamp.FromMicroseconds(round(at * 1e6))
+    return stamp
+
+
 def page(names: Iterable[str], prefix: str, size: int, token: str) -> tuple[list[str], str]:
     """The *names* of one page, and the token of the next; empty: this is the last."""
     if size > _LONGEST_PAGE:
@@ -55,6 +67,7 @@ def tenant_view(spec: TenantSpec, stats: TenantStats | None) -> Tenant:
         suspended=spec.suspended,
     )
     if stats is not None:
+        tenant.cap = stats.cap  # scaling may have made it another than its tier's
         tenant.pool = stats.pool
         tenant.in_use = stats.in_use
         tenant.waiting = stats.waiting
@@ -104,4 +117,31 @@ def lease_view(loan: Loan) -> LeaseState:
         held=seconds(loan.held),
         expires_in=seconds(max(0.0, ends_at - monotonic())),
         backend_pid=loan.connected.conn.info.backend_pid if loan.link is not None else 0,
+    )
+
+
+def alert_view(alert: Alert) -> pb.Alert:
+    """An alert that is pending or fires, as a message."""
+    return pb.Alert(
+        name=alert.name,
+        labels=alert.labels,
+        severity=alert.severity,
+        state=alert.state,
+        value=alert.value,
+        summary=alert.summary,
+        description=alert.description,
+        found_at=timestamp(alert.since),
+        fired_at=timestamp(alert.fired_at) if alert.fired_at is not None else None,
+    )
+
+
+def cap_change_view(change: Scaled) -> pb.CapChange:
+    """A cap that was changed, as a message."""
+    return pb.CapChange(
+        tenant=change.tenant,
+        tier=change.tier,
+        cap_before=change.old,
+        cap_after=change.new,
+        utilisation=change.utilisation,
+        made_at=timestamp(change.at),
     )

@@ -468,6 +468,87 @@ class RemoveOverrideResponse(_message.Message):
     changes: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, changes: _Optional[_Iterable[str]] = ...) -> None: ...
 
+class GetScalingRequest(_message.Message):
+    __slots__ = ("tenant",)
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    def __init__(self, tenant: _Optional[str] = ...) -> None: ...
+
+class GetScalingResponse(_message.Message):
+    __slots__ = ("changes", "left_alone")
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    LEFT_ALONE_FIELD_NUMBER: _ClassVar[int]
+    changes: _containers.RepeatedCompositeFieldContainer[CapChange]
+    left_alone: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, changes: _Optional[_Iterable[_Union[CapChange, _Mapping]]] = ..., left_alone: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class CapChange(_message.Message):
+    __slots__ = ("tenant", "tier", "cap_before", "cap_after", "utilisation", "made_at")
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    TIER_FIELD_NUMBER: _ClassVar[int]
+    CAP_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    CAP_AFTER_FIELD_NUMBER: _ClassVar[int]
+    UTILISATION_FIELD_NUMBER: _ClassVar[int]
+    MADE_AT_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    tier: str
+    cap_before: int
+    cap_after: int
+    utilisation: float
+    made_at: _timestamp_pb2.Timestamp
+    def __init__(self, tenant: _Optional[str] = ..., tier: _Optional[str] = ..., cap_before: _Optional[int] = ..., cap_after: _Optional[int] = ..., utilisation: _Optional[float] = ..., made_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class UndoScalingRequest(_message.Message):
+    __slots__ = ("tenant",)
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    def __init__(self, tenant: _Optional[str] = ...) -> None: ...
+
+class UndoScalingResponse(_message.Message):
+    __slots__ = ("cap",)
+    CAP_FIELD_NUMBER: _ClassVar[int]
+    cap: int
+    def __init__(self, cap: _Optional[int] = ...) -> None: ...
+
+class ResumeScalingRequest(_message.Message):
+    __slots__ = ("tenant",)
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    def __init__(self, tenant: _Optional[str] = ...) -> None: ...
+
+class ResumeScalingResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class Alert(_message.Message):
+    __slots__ = ("name", "labels", "severity", "state", "value", "summary", "description", "found_at", "fired_at")
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    SEVERITY_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    FOUND_AT_FIELD_NUMBER: _ClassVar[int]
+    FIRED_AT_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    labels: _containers.ScalarMap[str, str]
+    severity: str
+    state: str
+    value: float
+    summary: str
+    description: str
+    found_at: _timestamp_pb2.Timestamp
+    fired_at: _timestamp_pb2.Timestamp
+    def __init__(self, name: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., severity: _Optional[str] = ..., state: _Optional[str] = ..., value: _Optional[float] = ..., summary: _Optional[str] = ..., description: _Optional[str] = ..., found_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., fired_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
 class WatchRequest(_message.Message):
     __slots__ = ("interval", "order_by", "contains", "page_size")
     INTERVAL_FIELD_NUMBER: _ClassVar[int]
@@ -481,7 +562,7 @@ class WatchRequest(_message.Message):
     def __init__(self, interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., order_by: _Optional[str] = ..., contains: _Optional[str] = ..., page_size: _Optional[int] = ...) -> None: ...
 
 class WatchResponse(_message.Message):
-    __slots__ = ("databases", "tenants", "sessions", "leases", "version", "status", "summary", "tenants_found")
+    __slots__ = ("databases", "tenants", "sessions", "leases", "version", "status", "summary", "tenants_found", "alerts")
     DATABASES_FIELD_NUMBER: _ClassVar[int]
     TENANTS_FIELD_NUMBER: _ClassVar[int]
     SESSIONS_FIELD_NUMBER: _ClassVar[int]
@@ -490,6 +571,7 @@ class WatchResponse(_message.Message):
     STATUS_FIELD_NUMBER: _ClassVar[int]
     SUMMARY_FIELD_NUMBER: _ClassVar[int]
     TENANTS_FOUND_FIELD_NUMBER: _ClassVar[int]
+    ALERTS_FIELD_NUMBER: _ClassVar[int]
     databases: _containers.RepeatedCompositeFieldContainer[DatabaseState]
     tenants: _containers.RepeatedCompositeFieldContainer[Tenant]
     sessions: int
@@ -498,4 +580,5 @@ class WatchResponse(_message.Message):
     status: str
     summary: str
     tenants_found: int
-    def __init__(self, databases: _Optional[_Iterable[_Union[DatabaseState, _Mapping]]] = ..., tenants: _Optional[_Iterable[_Union[Tenant, _Mapping]]] = ..., sessions: _Optional[int] = ..., leases: _Optional[int] = ..., version: _Optional[str] = ..., status: _Optional[str] = ..., summary: _Optional[str] = ..., tenants_found: _Optional[int] = ...) -> None: ...
+    alerts: _containers.RepeatedCompositeFieldContainer[Alert]
+    def __init__(self, databases: _Optional[_Iterable[_Union[DatabaseState, _Mapping]]] = ..., tenants: _Optional[_Iterable[_Union[Tenant, _Mapping]]] = ..., sessions: _Optional[int] = ..., leases: _Optional[int] = ..., version: _Optional[str] = ..., status: _Optional[str] = ..., summary: _Optional[str] = ..., tenants_found: _Optional[int] = ..., alerts: _Optional[_Iterable[_Union[Alert, _Mapping]]] = ...) -> None: ...

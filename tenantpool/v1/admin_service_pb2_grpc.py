@@ -105,6 +105,21 @@ class AdminServiceStub(object):
                 request_serializer=tenantpool_dot_v1_dot_admin__service__pb2.RemoveOverrideRequest.SerializeToString,
                 response_deserializer=tenantpool_dot_v1_dot_admin__service__pb2.RemoveOverrideResponse.FromString,
                 _registered_method=True)
+        self.GetScaling = channel.unary_unary(
+                '/tenantpool.v1.AdminService/GetScaling',
+                request_serializer=tenantpool_dot_v1_dot_admin__service__pb2.GetScalingRequest.SerializeToString,
+                response_deserializer=tenantpool_dot_v1_dot_admin__service__pb2.GetScalingResponse.FromString,
+                _registered_method=True)
+        self.UndoScaling = channel.unary_unary(
+                '/tenantpool.v1.AdminService/UndoScaling',
+                request_serializer=tenantpool_dot_v1_dot_admin__service__pb2.UndoScalingRequest.SerializeToString,
+                response_deserializer=tenantpool_dot_v1_dot_admin__service__pb2.UndoScalingResponse.FromString,
+                _registered_method=True)
+        self.ResumeScaling = channel.unary_unary(
+                '/tenantpool.v1.AdminService/ResumeScaling',
+                request_serializer=tenantpool_dot_v1_dot_admin__service__pb2.ResumeScalingRequest.SerializeToString,
+                response_deserializer=tenantpool_dot_v1_dot_admin__service__pb2.ResumeScalingResponse.FromString,
+                _registered_method=True)
         self.Watch = channel.unary_stream(
                 '/tenantpool.v1.AdminService/Watch',
                 request_serializer=tenantpool_dot_v1_dot_admin__service__pb2.WatchRequest.SerializeToString,
@@ -216,6 +231,27 @@ class AdminServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetScaling(self, request, context):
+        """What auto-scaling has changed, and which tenants it leaves alone.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UndoScaling(self, request, context):
+        """Gives a tenant the cap of its tier again, and lets auto-scaling leave it alone.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeScaling(self, request, context):
+        """Lets a tenant's cap follow its use again, after UndoScaling.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Watch(self, request, context):
         """The state of now, and again after each interval.
         """
@@ -295,6 +331,21 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.RemoveOverride,
                     request_deserializer=tenantpool_dot_v1_dot_admin__service__pb2.RemoveOverrideRequest.FromString,
                     response_serializer=tenantpool_dot_v1_dot_admin__service__pb2.RemoveOverrideResponse.SerializeToString,
+            ),
+            'GetScaling': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetScaling,
+                    request_deserializer=tenantpool_dot_v1_dot_admin__service__pb2.GetScalingRequest.FromString,
+                    response_serializer=tenantpool_dot_v1_dot_admin__service__pb2.GetScalingResponse.SerializeToString,
+            ),
+            'UndoScaling': grpc.unary_unary_rpc_method_handler(
+                    servicer.UndoScaling,
+                    request_deserializer=tenantpool_dot_v1_dot_admin__service__pb2.UndoScalingRequest.FromString,
+                    response_serializer=tenantpool_dot_v1_dot_admin__service__pb2.UndoScalingResponse.SerializeToString,
+            ),
+            'ResumeScaling': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeScaling,
+                    request_deserializer=tenantpool_dot_v1_dot_admin__service__pb2.ResumeScalingRequest.FromString,
+                    response_serializer=tenantpool_dot_v1_dot_admin__service__pb2.ResumeScalingResponse.SerializeToString,
             ),
             'Watch': grpc.unary_stream_rpc_method_handler(
                     servicer.Watch,
@@ -681,6 +732,87 @@ class AdminService(object):
             '/tenantpool.v1.AdminService/RemoveOverride',
             tenantpool_dot_v1_dot_admin__service__pb2.RemoveOverrideRequest.SerializeToString,
             tenantpool_dot_v1_dot_admin__service__pb2.RemoveOverrideResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetScaling(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tenantpool.v1.AdminService/GetScaling',
+            tenantpool_dot_v1_dot_admin__service__pb2.GetScalingRequest.SerializeToString,
+            tenantpool_dot_v1_dot_admin__service__pb2.GetScalingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UndoScaling(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tenantpool.v1.AdminService/UndoScaling',
+            tenantpool_dot_v1_dot_admin__service__pb2.UndoScalingRequest.SerializeToString,
+            tenantpool_dot_v1_dot_admin__service__pb2.UndoScalingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeScaling(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tenantpool.v1.AdminService/ResumeScaling',
+            tenantpool_dot_v1_dot_admin__service__pb2.ResumeScalingRequest.SerializeToString,
+            tenantpool_dot_v1_dot_admin__service__pb2.ResumeScalingResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -138,6 +138,11 @@ class Serving:
         with self._admin() as admin:
             return int(admin.GetTenant(GetTenantRequest(tenant=tenant)).tenant.waiting)
 
+    def cap(self, tenant: str) -> int:
+        """The most connections that *tenant* may have in use."""
+        with self._admin() as admin:
+            return int(admin.GetTenant(GetTenantRequest(tenant=tenant)).tenant.cap)
+
     def publish(self, text: str) -> None:
         """Make this the configuration as Kubernetes does: a new folder, and a link to it."""
         self._published += 1

@@ -219,6 +219,7 @@ def test_a_service_that_runs_is_asked_for_its_version_and_health(
     assert done.returncode == 4  # its login is a superuser's
     assert found["service: version"]["finding"] == "ok"
     assert found["service: health"]["seen"] == "All is well."
+    assert found["service: alerts"]["seen"] == "none fires"
     assert found["database main: other users"]["seen"] == "nobody else is connected"
     assert service.stop() == 0
     gone = service.run("doctor", "--config", str(service.config), "--target", service.target)

@@ -162,6 +162,39 @@ def test_a_suspended_tenant_is_refused_with_who_and_why(serve: Serve) -> None:
     assert service.stop() == 0
 
 
+@on_latest
+def test_what_scaling_has_done_is_shown_undone_and_resumed(serve: Serve) -> None:
+    service = serve()
+    assert service.run("scaling").stdout == "auto-scaling has changed nothing\n"
+    scale = {"floor": 4, "ceiling": 8, "interval": 0.02, "cooldown": 0}
+    tiers = {"basic": {"min_size": 0, "cap": 8, "autoscale": scale}}
+    service.settings["sweep_interval"] = 0.02
+    service.config.write_text(settings_of(service, tiers=tiers))
+    with LeaseClient(service.target) as leases:
+        wait_until(lambda: use(leases, "acme") and service.cap("acme") == 4)
+    shown = service.run("scaling", "--tenant", "acme").stdout.splitlines()
+    assert shown[1].split() == ["When", "Tenant", "Tier", "Was", "Is", "In", "use"]
+    assert shown[3].split()[2:4] == ["acme", "basic"]
+    assert shown[3].split()[5] == "4"
+    undone = service.run("scaling", "undo", "acme")
+    assert undone.stdout == "acme: cap 8, as its tier has it; auto-scaling leaves it alone\n"
+    told = json.loads(service.run("scaling", "--json").stdout)
+    assert told["left_alone"] == ["acme"]
+    assert (told["changes"][-1]["cap_before"], told["changes"][0]["cap_after"]) == (8, 4)
+    assert service.cap("acme") == 8
+    assert service.run("scaling").stdout.splitlines()[-1] == "left alone: acme"
+    assert service.run("scaling", "resume", "acme").returncode == 0
+    refused = service.run("scaling", "undo", "nobody")
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (1, 1)
+    assert service.stop() == 0
+
+
+def use(leases: LeaseClient, tenant: str) -> bool:
+    """Borrow and give back."""
+    with leases.connection(tenant):
+        return True
+
+
 MISTAKES = [
     (["tier", "acme", "singel"], 2, "tier: there is no tier singel; did you mean single?"),
     (["tier", "acmme", "single"], 2, "tenant: acmme is no tenant"),

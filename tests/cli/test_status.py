@@ -12,7 +12,8 @@ import yaml
 from tenantpool import __version__
 from tenantpool.client import LeaseClient
 from tests.cli.conftest import Serve
-from tests.cli.serving import Serving
+from tests.cli.serving import COMMAND, Serving
+from tests.cli.terminal import Terminal
 from tests.support.servers import on_latest
 from tests.support.wait import wait_until
 
@@ -63,6 +64,41 @@ def test_a_database_that_cannot_be_reached_is_5(serve: Serve) -> None:
     told = json.loads(service.run("status", "--json").stdout)
     assert told["databases"][0]["breaker"] != "closed"
     assert told["databases"][0]["status"] == "critical"
+    assert service.stop() == 0
+
+
+@on_latest
+def test_alerts_are_told_by_status_top_and_doctor(serve: Serve) -> None:
+    service = serve()
+    settings = copy.deepcopy(service.settings)
+    settings["alerts"] = {"interval": 0.05, "reload_failed": {"after": 0, "severity": "critical"}}
+    service.config.write_text(yaml.safe_dump(settings))
+    wait_until(lambda: "configuration changed" in service.log)
+    assert json.loads(service.run("status", "--json").stdout)["alerts"] == []
+    settings["default_tier"] = "nothing"
+    service.config.write_text(yaml.safe_dump(settings))
+    wait_until(lambda: "alert firing" in service.log)
+    told = json.loads(service.run("status", "--json").stdout)
+    [alert] = told["alerts"]
+    assert (alert["name"], alert["state"], alert["severity"]) == (
+        *("ReloadFailed", "firing", "critical"),
+    )
+    assert alert["fired_at"] >= alert["found_at"]
+    shown = service.run("status")
+    line = "critical alert ReloadFailed firing since "
+    summary = f": {alert['summary']}"
+    assert shown.returncode == 0
+    assert line in shown.stdout
+    assert summary in shown.stdout
+    with Terminal([*COMMAND, "top"], service.environ, columns=160) as screen:
+        screen.wait_for(line, "the new configuration was refused")
+        screen.send("q")
+        assert screen.wait() == 0
+    found = service.run("doctor", "--json")
+    checks = {check["subject"]: check for check in json.loads(found.stdout)["checks"]}
+    check = checks["service: alerts"]
+    assert (check["finding"], check["remedy"]) == ("problem", alert["description"])
+    assert line in check["seen"]
     assert service.stop() == 0
 
 

@@ -122,11 +122,11 @@ async def main(settings: str) -> None:
     while line := await loop.run_in_executor(None, sys.stdin.readline):
         match json.loads(line):
             case ["revoke", prefix, drain_within, reason]:
-                print(server.desk.revoke(prefix, drain_within, reason), flush=True)
+                print(server.desk.ledger.revoke(prefix, drain_within, reason), flush=True)
             case ["drain", tenant, timeout]:
                 print(json.dumps(await server.manager.drain(tenant, timeout)), flush=True)
             case ["leases"]:
-                print(len(server.desk.loans), flush=True)
+                print(len(server.desk.ledger.loans), flush=True)
             case ["findings"]:
                 print(json.dumps([asdict(f) for f in server.findings.findings()]), flush=True)
     await server.stop(0.2)

@@ -15,6 +15,7 @@ from urllib.parse import urlencode, urlsplit
 
 from tenantpool.config import Settings
 from tenantpool.service.server import Server
+from tests.support.browser import Browser
 
 OPERATOR = "a-token-of-the-operator"
 WATCHER = "a-token-of-the-watcher"
@@ -37,8 +38,9 @@ def settings(service: dict[str, Any] | None = None, **more: Any) -> Settings:
         "template": {"enabled": False},
         **more,
     }
-    ports = {"grpc_port": 0, "gateway_port": 0, "http_port": 0, "folder": None}
-    return Settings(**values, service={**ports, **(service or {})})
+    ports = {"grpc_port": 0, "gateway_port": 0, "http_port": 0}
+    nowhere = {"folder": None, "state": None}
+    return Settings(**values, service={**ports, **nowhere, **(service or {})})
 
 
 @dataclass
@@ -180,3 +182,18 @@ def client_context(authority: Path) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=str(authority))
     context.check_hostname = False
     return context
+
+
+def open_live(browser: Browser, url: str) -> None:
+    """Open the page, and wait until it keeps itself up to date."""
+    browser.open(url)
+    browser.wait_for("document.getElementById('live')?.dataset.state === 'live'")
+
+
+def log_in_by_hand(browser: Browser, url: str, token: str = OPERATOR) -> None:
+    """Fill in the form of the dashboard at *url*."""
+    browser.open(f"{url}/login")
+    browser.value("document.querySelector('input[name=token]').focus()")
+    browser.type(token)
+    browser.press("Enter", 13, "\r")
+    browser.wait_for("document.querySelector('.who form')")

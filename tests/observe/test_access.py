@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tenantpool.observe.logins import LIFETIME, Logins
 from tenantpool.observe.throttle import Throttle
+from tenantpool.service.identity import Identity
 from tests.service.certificates import Authority
 
 from .support import (
@@ -21,12 +24,22 @@ from .support import (
     Answer,
     Web,
     client_context,
+    looking,
     serving,
     settings,
     web,
 )
 
-PAGES = ["/", "/tenants", "/tenants/acme", "/databases/main", "/leases", "/configuration"]
+PAGES = [
+    "/",
+    "/tenants",
+    "/tenants/acme",
+    "/databases/main",
+    "/leases",
+    "/findings",
+    "/alerts",
+    "/configuration",
+]
 
 
 def bearer(token: str) -> dict[str, str]:
@@ -139,7 +152,7 @@ async def test_a_cookie_that_was_changed_or_made_elsewhere_is_none() -> None:
     async with web() as site, web() as other:
         login, foreign = await site.log_in(), await other.log_in()
         name, _, value = login.partition("=")
-        changed = value.replace("operator", "watcher")
+        changed = value[:-1] + ("a" if value[-1] != "a" else "b")
         for cookie in (foreign, f"{name}={changed}", f"{name}=x.y", f"{name}=", f"{name}=a.b.c.d"):
             assert (await site.get("/", **ELSEWHERE, cookie=cookie)).status == 401
 
@@ -152,6 +165,66 @@ async def test_logging_out_ends_it_for_whoever_has_the_cookie() -> None:
         answer = await site.post("/logout", form, cookie=login, origin=site.origin)
         assert answer.status == 303
         assert (await site.get("/", **ELSEWHERE, cookie=login)).status == 401
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        pytest.param({"token": "another-token-of-the-operator", "administer": True}, id="changed"),
+        pytest.param({"token": OPERATOR, "tenants": ["*"]}, id="no right to look"),
+        pytest.param(None, id="no identity"),
+    ],
+)
+async def test_a_login_ends_with_its_token(rule: dict[str, Any] | None) -> None:
+    """Live: no restart, and not twelve hours later."""
+    async with serving(settings({"identities": IDENTITIES})) as (server, site):
+        login, other = await site.log_in(), await site.log_in(WATCHER)
+        left = {name: it for name, it in IDENTITIES.items() if name != "operator"}
+        changed = left | ({"operator": rule} if rule is not None else {})
+        async with looking(site, "/", cookie=login) as events:
+            await events.next("page")
+            server.adopt(settings({"identities": changed}))
+            assert "log in again" in await events.next("end")
+            await events.end()
+        assert (await site.get("/", **ELSEWHERE, cookie=login)).status == 401
+        assert (await site.get("/", **ELSEWHERE, cookie=other)).status == 200
+        led = await site.get("/leases", **ELSEWHERE, **PERSON, cookie=login)
+        assert led.headers["location"] == "/login?next=/leases&ended=1"
+        assert "Your login has ended" in (await site.get(led.headers["location"])).text
+        here = await site.get("/", cookie=login)
+        assert "Your login has ended" in here.text
+        assert here.cookies[0].startswith('tenantpool_login=""')
+
+
+async def test_a_login_outlives_what_is_not_its_own_token() -> None:
+    async with serving(settings({"identities": IDENTITIES})) as (server, site):
+        login = await site.log_in()
+        newer = {"tokens": ["a-newer-token-of-the-operator"], **IDENTITIES["operator"]}
+        server.adopt(settings({"identities": {"operator": newer}}))
+        assert (await site.get("/", **ELSEWHERE, cookie=login)).status == 200
+
+
+async def test_a_login_has_the_rights_of_now() -> None:
+    async with serving(settings({"identities": IDENTITIES})) as (server, site):
+        login = await site.log_in()
+        assert "/act/drain" in (await site.get("/tenants/acme", cookie=login)).text
+        async with looking(site, "/tenants/acme", cookie=login) as events:
+            assert "/act/drain" in await events.next("page")
+            less = {"token": OPERATOR, "observe": True}
+            server.adopt(settings({"identities": {"operator": less}}))
+            assert "your rights have changed" in await events.next("end")
+        assert "/act/drain" not in (await site.get("/tenants/acme", cookie=login)).text
+
+
+def test_there_are_never_more_than_a_thousand_logins_and_none_that_is_over() -> None:
+    logins, who = Logins(), Identity("operator")
+    first = logins.begin(0.0, who)
+    last = [logins.begin(1.0, who) for _ in range(1000)][-1]
+    assert (logins.check(1.0, first), logins.check(1.0, last)) == (None, who)
+    assert repr(logins) == "<Logins 1000 logged in>"
+    assert logins.check(1.0 + LIFETIME, last) is None
+    logins.begin(1.0 + LIFETIME, who)
+    assert repr(logins) == "<Logins 1 logged in>"
 
 
 async def test_a_login_needs_a_form_of_ours() -> None:
@@ -213,7 +286,7 @@ async def test_nobody_is_sent_to_another_site(address: str) -> None:
         page = await site.get("/tenants/acme", cookie=login)
         form = {"token": page.form_token(), "of": "acme", "back": address}
         answer = await site.post("/act/drain", form, cookie=login, origin=site.origin)
-        assert answer.headers["location"].startswith("/?said=")
+        assert answer.headers["location"] == "/"
 
 
 # -- steering ----------------------------------------------------------------------------------
@@ -230,10 +303,10 @@ async def test_an_administrator_steers_with_a_form_of_its_own() -> None:
         form = {"token": page.form_token(), "back": "/tenants/acme?q=1"}
         answer = await drain(site, form, cookie=login, origin=site.origin)
         assert answer.status == 303
-        assert answer.headers["location"] == "/tenants/acme?q=1&said=acme+is+being+drained."
+        assert answer.headers["location"] == "/tenants/acme?q=1"
         assert server.manager.stats().tenants["acme"].draining
-        shown = await site.get(answer.headers["location"], cookie=login)
-        assert "acme is being drained." in shown.text
+        shown = [(await site.get("/tenants/acme?q=1", cookie=login)).text for _ in range(2)]
+        assert ["acme is being drained." in text for text in shown] == [True, False]
         again = {"token": page.form_token(), "of": "acme"}
         await site.post("/act/resume", again, cookie=login, origin=site.origin)
         assert not server.manager.stats().tenants["acme"].draining
@@ -302,6 +375,24 @@ async def test_what_cannot_be_done_says_why(action: str, of: str, status: int) -
         answer = await site.post(f"/act/{action}", {"of": of}, **bearer(OPERATOR))
         assert answer.status == status
         assert answer.text.strip()
+
+
+async def test_who_clicks_is_told_on_the_page_what_could_not_be_done() -> None:
+    async with web() as site:
+        login = await site.log_in()
+        token = (await site.get("/tenants/acme", cookie=login)).form_token()
+        form = {"of": "acme/worker/1", "token": token, "back": "/leases"}
+        here = {"cookie": login, "origin": site.origin, **PERSON}
+        answer = await site.post("/act/revoke", form, **here)
+        assert (answer.status, answer.headers["location"]) == (303, "/leases")
+        shown = (await site.get("/leases", cookie=login)).text
+        assert 'role="alert">That did not work: acme/worker/1: there is no such lease' in shown
+
+
+async def test_nobody_can_make_a_link_that_says_something_on_our_page() -> None:
+    async with web() as site:
+        login = await site.log_in()
+        assert "hello" not in (await site.get("/?said=hello&notice=hello", cookie=login)).text
 
 
 async def test_only_forms_are_forms_and_short() -> None:

@@ -18,7 +18,7 @@ from tests.support.browser import MISSING, Browser, find_browser
 from tests.support.servers import on_latest
 from tests.support.wait import wait_until
 
-from .support import OPERATOR
+from .support import OPERATOR, log_in_by_hand, open_live
 
 pytestmark = [pytest.mark.skipif(find_browser() is None, reason=MISSING), on_latest]
 
@@ -36,15 +36,10 @@ class House:
         self.url = re.findall(r"^dashboard: (http://\S+)$", said, re.MULTILINE)[0]
 
     def open(self, path: str) -> None:
-        self.browser.open(self.url + path)
-        self.browser.wait_for("document.getElementById('live')?.dataset.state === 'live'")
+        open_live(self.browser, self.url + path)
 
     def log_in(self) -> None:
-        self.browser.open(f"{self.url}/login")
-        self.browser.value("document.querySelector('input[name=token]').focus()")
-        self.browser.type(OPERATOR)
-        self.browser.press("Enter", 13, "\r")
-        self.browser.wait_for("document.querySelector('.who form')")
+        log_in_by_hand(self.browser, self.url)
 
     def backends(self) -> int:
         return int(self.postgres.execute(BACKENDS)[0][0])
@@ -58,7 +53,7 @@ class House:
 
 
 @pytest.fixture(scope="module")
-def shared_house(postgres: EmbeddedPostgres) -> Iterator[House]:
+def shared_house(postgres: EmbeddedPostgres, shared_browser: Browser) -> Iterator[House]:
     settings = {
         "databases": {"main": {"conninfo": postgres.dsn(), "capacity": 8}},
         "tiers": {"basic": {"min_size": 0, "cap": 3, "max_idle": 1}},
@@ -78,19 +73,13 @@ def shared_house(postgres: EmbeddedPostgres) -> Iterator[House]:
             },
         },
     }
-    with Serving(settings) as service, Browser() as browser:
-        yield House(service, browser, postgres)
+    with Serving(settings) as service:
+        yield House(service, shared_browser, postgres)
 
 
 @pytest.fixture
-def house(shared_house: House) -> House:
+def house(shared_house: House, browser: Browser) -> House:
     """As it was at first: nobody is logged in, and no connection is open."""
-    browser = shared_house.browser
-    browser.call("Network.clearBrowserCookies")
-    browser.call("Emulation.setScriptExecutionDisabled", value=False)
-    browser.resize(1280, 800)
-    browser.open("about:blank#")
-    browser.console.clear()
     wait_until(lambda: shared_house.backends() == 0)
     return shared_house
 
@@ -112,7 +101,7 @@ def test_the_figures_are_those_of_the_service_and_of_postgresql(house: House) ->
         house.open("/")
         house.shows(".card .figure b", "5")
         assert house.backends() == 5
-        house.shows("tbody tr:first-child td:first-child", "acme")
+        house.shows("tbody tr:first-child > :first-child", "acme")
         assert "5 of 7 connections lent" in house.browser.text(".summary")
         assert house.browser.text(".legend li:first-child b") == "5"
         house.open("/databases/main")
@@ -200,12 +189,15 @@ def test_every_page_works_without_scripts(house: House) -> None:
             assert words in house.browser.text("body")
 
 
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [1360, 820, 360])
-def test_no_page_is_wider_than_the_window(house: House, width: int) -> None:
-    house.browser.resize(width, 800)
+def test_no_page_is_wider_than_the_window(house: House, width: int, dark: bool) -> None:
+    house.browser.resize(width, 800, dark=dark)
     with held(house, acme=1):
         for path in ("/", "/tenants", "/tenants/acme", "/databases/main", "/leases"):
             house.open(path)
             wide = house.browser.value("document.documentElement.scrollWidth")
             assert wide <= width, f"{path} is {wide} px wide"
+    paper = house.browser.value("getComputedStyle(document.body).backgroundColor")
+    assert (sum(map(int, re.findall(r"\d+", paper))) < 3 * 128) == dark
     assert house.browser.console == []

@@ -24,7 +24,7 @@ from .support import IDENTITIES, WATCHER, Web, looking, serving, settings
 
 async def names(web: Web, query: str = "") -> list[str]:
     page = (await web.get(f"/tenants{query}")).text
-    return re.findall(r'<td><a class="name" href="/tenants/[^"]*">([^<]*)</a>', page)
+    return re.findall(r'<th scope="row"><a class="name" href="/tenants/[^"]*">([^<]*)</a>', page)
 
 
 async def test_ten_thousand_tenants_come_fifty_at_a_time() -> None:

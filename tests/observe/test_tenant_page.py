@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from time import time
 from typing import Any
 
@@ -14,17 +13,13 @@ import pytest
 from tenantpool.config.overrides import Override, Overrides
 from tenantpool.embedded import EmbeddedPostgres
 from tenantpool.errors import Refused, TenantSuspended
-from tenantpool.insight.finding import Finding
-from tenantpool.insight.insight import Insight
-from tenantpool.observe import render
-from tenantpool.observe.access import Visitor
 from tenantpool.observe.look import Look
-from tenantpool.observe.tenant_page import tenant_page
+from tenantpool.service.overriding import Wish
 from tenantpool.service.server import Server
 from tests.support.servers import on_latest
 from tests.support.wait import wait_until_async
 
-from .support import IDENTITIES, OPERATOR, Web, serving, settings
+from .support import IDENTITIES, OPERATOR, WATCHER, Web, serving, settings
 
 OPERATORS = {"identities": IDENTITIES}
 
@@ -158,30 +153,73 @@ async def test_a_suspended_tenant_says_so_with_the_reason() -> None:
 
 async def test_overrides_are_listed_with_what_they_replace_and_their_end() -> None:
     async with serving(settings()) as (server, web):
-        made = override(tier="enterprise", until=time() + 3600 * 5)
+        made = override(tier="enterprise", until=time() + 3600 * 5, made_at=time() - 3600 * 3)
         await server.manager.apply(overrides=Overrides([made]))
-        row = "tier enterprise tier pro ops a &lt;bill&gt; is open 60 s ago in 5 h abc123"
+        reason = "a &lt;bill&gt; is open"
+        row = f"tier enterprise {reason} tier pro ops {reason} 3 h ago in 5 h abc123"
         assert row in await page_of(web)
         assert f"acme {row}" in words((await web.get("/configuration")).text)
+
+
+async def test_an_override_is_removed_by_administrators_with_a_form_of_theirs() -> None:
+    async with serving(settings(OPERATORS)) as (server, web):
+        operator = server.guard.named("operator")
+        assert operator is not None
+        wish = Wish("acme", "enterprise", None, None, "their launch")
+        made = await server.overriding.set(wish, operator)
+        assert made.override is not None
+        id_ = made.override.id
+        for watching in {}, {"cookie": await web.log_in(WATCHER)}:
+            for path in "/tenants/acme", "/configuration":
+                assert "remove-override" not in (await web.get(path, **watching)).text
+        login = await web.log_in(OPERATOR)
+        page = await web.get("/configuration", cookie=login)
+        assert "acme is tier pro again, at once." in words(page.text)
+        form = {"of": id_, "token": page.form_token(), "back": "/configuration"}
+        for wrong in {"cookie": login, "origin": "https://evil.example"}, {"cookie": login}:
+            assert (await web.post("/act/remove-override", form, **wrong)).status == 403
+        assert server.manager.roster.tenant("acme").limits.tier == "enterprise"
+        here = {"cookie": login, "origin": web.origin}
+        assert (await web.post("/act/remove-override", form, **here)).status == 303
+        assert server.manager.roster.tenant("acme").limits.tier == "pro"
+        text = words((await web.get("/configuration", cookie=login)).text)
+        assert "Overrides None." in text
+        assert "applied Override by operator" in text
+        assert (await web.post("/act/remove-override", form, **here)).status == 400
 
 
 # -- advice ----------------------------------------------------------------------------------------
 
 
-@on_latest
-async def test_advice_is_on_the_page_of_the_tenant_and_on_the_overview(
-    postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = small(postgres, "gone", breaker={"failures": 1, "backoff": 30})
-    made = made.model_copy(update={"sweep_interval": 0.02})
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Advice is given at once, and not after it has been measured for a while."""
+    monkeypatch.setattr("tenantpool.manager.recent._ROUND", 0.0)
     monkeypatch.setattr("tenantpool.manager.advice._SHORTEST", 0.0)
     monkeypatch.setattr("tenantpool.observe.advisor._REST", 0.0)
-    async with serving(made) as (server, web):
-        server.manager.seat("acme")
-        await wait_until_async(lambda: list(server.manager.recorder.recent(1e12)))
-        with pytest.raises(Refused):
-            await server.manager.acquire("acme", timeout=5)
-        await wait_until_async(lambda: acme_is_shut(server))
+
+
+def shut(postgres: EmbeddedPostgres) -> Any:
+    """The database of acme is not there."""
+    made = small(postgres, "gone", breaker={"failures": 1, "backoff": 30})
+    return made.model_copy(update={"sweep_interval": 0.02})
+
+
+async def fail_for_acme(server: Server) -> None:
+    """Let the breaker open of a tenant that is recorded."""
+    server.manager.seat("acme")
+    await wait_until_async(lambda: list(server.manager.recorder.recent(1e12)))
+    with pytest.raises(Refused):
+        await server.manager.acquire("acme", timeout=5)
+    await wait_until_async(lambda: server.manager.stats().tenants["acme"].breaker != "closed")
+
+
+@on_latest
+async def test_advice_is_on_the_page_of_the_tenant_and_on_the_overview(
+    postgres: EmbeddedPostgres, hasty: None
+) -> None:
+    async with serving(shut(postgres)) as (server, web):
+        await fail_for_acme(server)
         advisor = look_of(server).advisor
         while not (await advisor.counsel()).advice:
             await asyncio.sleep(0)
@@ -190,38 +228,3 @@ async def test_advice_is_on_the_page_of_the_tenant_and_on_the_overview(
             assert "What to change" in text
             assert "create it, or correct dbname or user of the tenant" in text
         assert "What to change" not in words((await web.get("/databases/main")).text)
-
-
-def acme_is_shut(server: Server) -> bool:
-    return server.manager.stats().tenants["acme"].breaker != "closed"
-
-
-# -- findings --------------------------------------------------------------------------------------
-
-
-async def drawn(look: Look, *, may_read: bool) -> str:
-    visitor = Visitor("", may_read_statements=may_read)
-    values = await tenant_page(look, visitor, {}, "acme")
-    return words(await render.main("tenant.html", values | {"visitor": visitor}))
-
-
-async def test_what_statements_told_is_shown_with_the_fix() -> None:
-    statement = "select * from orders where id = ?"
-    insight = Insight()
-    async with serving(settings()) as (server, _):
-        look = look_of(server)
-        assert "Nothing that should be looked at." in await drawn(look, may_read=True)
-        nobody_collects = replace(look, source=replace(look.source, findings=None))
-        assert "statements tell" not in await drawn(nobody_collects, may_read=True)
-        look = replace(look, source=replace(look.source, findings=insight))
-        assert "Nothing that should be looked at." in await drawn(look, may_read=True)
-        for tenant in "acme", "acme", "globex":
-            insight.note(
-                Finding("slow statement", tenant, "took 1 s", "Add an index", statement, "a.py:1")
-            )
-        text = await drawn(look, may_read=True)
-        assert "slow statement Took 1 s 2 times, last" in text
-        assert f"Add an index at a.py:1 {statement}" in text
-        hidden = await drawn(look, may_read=False)
-        assert "Add an index at a.py:1 log in to read the statement" in hidden
-        assert "orders" not in hidden

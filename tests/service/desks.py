@@ -51,7 +51,7 @@ async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
             yield desk
         finally:
             await desk.close(0.0)
-            assert not desk.loans
+            assert not desk.ledger.loans
 
 
 class Ear:

@@ -17,6 +17,7 @@ from tenantpool.config import Settings
 from tenantpool.core.tenure import GRANTED
 from tenantpool.errors import ConfigError, TenantpoolError
 from tenantpool.manager._async.manager import AsyncManager
+from tenantpool.observe.alerts.watch import Alerts
 from tenantpool.service.identity import Guard, Identity
 from tenantpool.service.override_store import OverrideStore
 from tenantpool.service.overriding import Overriding
@@ -46,16 +47,32 @@ class FakeLoan:
         self.tenure = SimpleNamespace(state=GRANTED, ttl=30.0)
 
 
+class FakeLedger:
+    """Has what is put there, and notes what is released."""
+
+    def __init__(self) -> None:
+        self.loans: dict[str, Any] = {}
+        self.released: list[tuple[Identity, LeaseRef, bool]] = []
+
+    def renew(self, identity: Identity, refs: Any, ttl: float | None) -> list[Renewal]:
+        return [Renewal(lease_id=ref.lease_id) for ref in refs]
+
+    def release(self, identity: Identity, ref: LeaseRef, *, broken: bool) -> None:
+        self.released.append((identity, ref, broken))
+
+    def revoke(self, prefix: str, drain_within: float, reason: str) -> int:
+        return len(prefix)
+
+
 class FakeDesk:
     """Does what ``on_acquire`` says, and notes what it is asked for."""
 
     def __init__(self, made: Settings) -> None:
         self.rules = made.service
         self.is_open = True
-        self.loans: dict[str, Any] = {}
+        self.ledger = FakeLedger()
         self.sessions = SimpleNamespace(workers={})
         self.asked: list[tuple[Identity, AcquireLeaseRequest, float | None]] = []
-        self.released: list[tuple[Identity, LeaseRef, bool]] = []
         self.cancelled = 0
         self.on_acquire: Callable[[], Awaitable[None]] = _nothing
 
@@ -86,15 +103,6 @@ class FakeDesk:
     def block(self) -> None:
         """Let every acquire wait for ever."""
         self.on_acquire = asyncio.Event().wait  # type: ignore[assignment]
-
-    def renew(self, identity: Identity, refs: Any, ttl: float | None) -> list[Renewal]:
-        return [Renewal(lease_id=ref.lease_id) for ref in refs]
-
-    def release(self, identity: Identity, ref: LeaseRef, *, broken: bool) -> None:
-        self.released.append((identity, ref, broken))
-
-    def revoke(self, prefix: str, drain_within: float, reason: str) -> int:
-        return len(prefix)
 
 
 async def _nothing() -> None:
@@ -135,9 +143,9 @@ class Service:
         tls = made.service.tls
         self.certificates = Certificates(tls) if tls is not None else None
         desk: Any = self.desk
-        self.rpc = RpcServer(
-            desk, self.manager, self.guard, self.reloader, self.overriding, self.certificates
-        )
+        self.alerts = Alerts(self.manager)
+        steering = (self.reloader, self.overriding, self.alerts)
+        self.rpc = RpcServer(desk, self.manager, self.guard, *steering, self.certificates)
 
     @property
     def unix(self) -> str:

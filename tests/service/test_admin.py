@@ -15,6 +15,7 @@ from grpc_health.v1.health_pb2_grpc import HealthStub
 from tenantpool import errors
 from tenantpool.config import Settings
 from tenantpool.core.tenure import Tenure
+from tenantpool.manager.scaled import Scaled
 from tenantpool.v1 import admin_service_pb2 as pb
 
 from .support import Client, Service, channel, error_of, reason_of, running, settings
@@ -95,7 +96,7 @@ async def test_leases_show_who_holds_them_and_how_long_they_live(
             link=None,
             tenure=tenure,
         )
-        service.desk.loans[loan.lease_id] = loan
+        service.desk.ledger.loans[loan.lease_id] = loan
     answer = await client.admin.ListLeases(pb.ListLeasesRequest(page_size=1))
     (lease,) = answer.leases
     assert (lease.lease_id, lease.identity, lease.holder) == ("acme/w/1", "w", "host: report")
@@ -372,3 +373,61 @@ async def test_a_suspension_ends_by_undoing_what_made_it(client: Client) -> None
     answer = await set_override(client, tenant="acme", suspended=False)
     assert not answer.HasField("override")
     assert await overrides(client) == []
+
+
+# -- auto-scaling ------------------------------------------------------------------------------
+
+
+async def scaled(service: Service, client: Client, cap: int) -> None:
+    """As scaling would do it, at 1000 seconds since the epoch."""
+    manager = service.manager
+    manager.seat("acme")
+    manager._runtime.seating.set_cap("acme", cap)
+    manager.scaling.changes.appendleft(Scaled(1000.0, "acme", "pro", 25, cap, 0.75))
+    assert await cap_of(client) == cap
+
+
+async def cap_of(client: Client) -> int:
+    return (await client.admin.GetTenant(pb.GetTenantRequest(tenant="acme"))).tenant.cap
+
+
+@pytest.fixture
+async def scaling(tmp_path: Path) -> AsyncIterator[Service]:
+    tier = {"cap": 25, "autoscale": {"floor": 5, "ceiling": 50}}
+    made = settings(tenants={"acme": {"tier": "pro"}, "other": {}}, tiers={"pro": tier})
+    async with running(made, tmp_path) as service:
+        yield service
+
+
+async def test_what_scaling_has_done_is_listed_and_undone(
+    scaling: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("WARNING", "tenantpool")
+    async with channel(scaling.unix) as client:
+        await scaled(scaling, client, 38)
+        found = await client.admin.GetScaling(pb.GetScalingRequest())
+        [change] = found.changes
+        assert (change.tenant, change.tier, change.cap_before, change.cap_after) == (
+            *("acme", "pro", 25, 38),
+        )
+        assert (change.utilisation, change.made_at.seconds) == (0.75, 1000)
+        assert list(found.left_alone) == []
+        other = await client.admin.GetScaling(pb.GetScalingRequest(tenant="other"))
+        assert list(other.changes) == []
+        undone = await client.admin.UndoScaling(pb.UndoScalingRequest(tenant="acme"))
+        assert undone.cap == await cap_of(client) == 25
+        found = await client.admin.GetScaling(pb.GetScalingRequest(tenant="acme"))
+        assert list(found.left_alone) == ["acme"]
+        assert "undo scaling tenant=acme by=local" in caplog.text
+        await client.admin.ResumeScaling(pb.ResumeScalingRequest(tenant="acme"))
+        assert not scaling.manager.scaling.left_alone
+
+
+async def test_scaling_of_a_tenant_that_is_not_there_is_not_undone(client: Client) -> None:
+    for call in (
+        client.admin.UndoScaling(pb.UndoScalingRequest(tenant="nobody")),
+        client.admin.ResumeScaling(pb.ResumeScalingRequest(tenant="nobody")),
+    ):
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await call
+        assert reason_of(caught.value) == "UNKNOWN_TENANT"

@@ -118,7 +118,7 @@ async def test_renewals_and_releases_go_to_the_desk(service: Service, client: Cl
     renewed = await client.leases.RenewLeases(RenewLeasesRequest(leases=refs))
     assert [renewal.lease_id for renewal in renewed.renewals] == ["a/1", "b/2"]
     await client.leases.ReleaseLease(ReleaseLeaseRequest(lease=refs[0], broken=True))
-    ((identity, ref, broken),) = service.desk.released
+    ((identity, ref, broken),) = service.desk.ledger.released
     assert (identity.name, ref.lease_id, broken) == ("local", "a/1", True)
 
 

@@ -81,7 +81,7 @@ async def test_a_repeat_in_another_session_takes_the_lease_there(desk: Desk):
     await desk.sessions.leave(before)
     assert (before.leases, after.leases) == (0, 1)
     await desk.sessions.leave(after)
-    assert not desk.loans
+    assert not desk.ledger.loans
 
 
 async def test_a_repeat_while_the_first_still_waits_joins_it(desk: Desk):
@@ -89,7 +89,7 @@ async def test_a_repeat_while_the_first_still_waits_joins_it(desk: Desk):
     first = asyncio.create_task(desk.acquire(ME, wanted(request_id="r1")))
     repeat = asyncio.create_task(desk.acquire(ME, wanted(request_id="r1")))
     await asyncio.sleep(0)
-    desk.release(ME, ref(held[0]))
+    desk.ledger.release(ME, ref(held[0]))
     assert await first is await repeat
 
 
@@ -99,10 +99,10 @@ async def test_a_caller_that_hung_up_finds_its_lease_by_the_request_id(desk: Des
     await asyncio.sleep(0)
     first.cancel()
     await asyncio.gather(first, return_exceptions=True)
-    desk.release(ME, ref(held[0]))
-    await wait_until_async(lambda: len(desk.loans) == 2, what="the grant")
+    desk.ledger.release(ME, ref(held[0]))
+    await wait_until_async(lambda: len(desk.ledger.loans) == 2, what="the grant")
     repeat = await desk.acquire(ME, wanted(request_id="r1"))
-    assert repeat.lease_id in desk.loans
+    assert repeat.lease_id in desk.ledger.loans
 
 
 async def test_a_request_id_for_another_request_is_a_conflict(desk: Desk):
@@ -113,7 +113,7 @@ async def test_a_request_id_for_another_request_is_a_conflict(desk: Desk):
 
 async def test_a_request_id_whose_lease_has_ended_says_so(desk: Desk):
     loan = await desk.acquire(ME, wanted(request_id="r1"))
-    desk.release(ME, ref(loan))
+    desk.ledger.release(ME, ref(loan))
     with pytest.raises(LeaseEnded, match="the lease of this request_id has ended"):
         await desk.acquire(ME, wanted(request_id="r1"))
 
@@ -122,7 +122,7 @@ async def test_a_refused_request_id_may_be_tried_again(desk: Desk):
     held = [await desk.acquire(ME, wanted()) for _ in range(2)]
     with pytest.raises(TenantLimit):
         await desk.acquire(ME, wanted(request_id="r1", timeout=seconds(0)))
-    desk.release(ME, ref(held[0]))
+    desk.ledger.release(ME, ref(held[0]))
     assert (await desk.acquire(ME, wanted(request_id="r1", timeout=seconds(0)))).lease_id
 
 
@@ -142,8 +142,8 @@ async def test_a_cancelled_request_leaves_nothing(desk: Desk):
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
     for loan in held:
-        desk.release(ME, ref(loan))
-    assert not desk.loans
+        desk.ledger.release(ME, ref(loan))
+    assert not desk.ledger.loans
     assert desk.admission.taken(ME) == 0
 
 
@@ -192,7 +192,7 @@ async def test_an_identity_holds_no_more_leases_than_it_may(desk: Desk):
     loan = await desk.acquire(few, wanted())
     with pytest.raises(IdentityLimit, match="few may hold 1 leases"):
         await desk.acquire(few, wanted())
-    desk.release(few, ref(loan))
+    desk.ledger.release(few, ref(loan))
     assert (await desk.acquire(few, wanted())).lease_id
 
 
@@ -202,36 +202,36 @@ async def test_an_identity_holds_no_more_leases_than_it_may(desk: Desk):
 async def test_a_connection_that_nobody_touched_is_lent_on_as_it_is(desk: Desk):
     first = await desk.acquire(ME, wanted())
     pid = first.connected.pid
-    desk.release(ME, ref(first))
+    desk.ledger.release(ME, ref(first))
     assert (await desk.acquire(ME, wanted())).connected.pid == pid
 
 
 async def test_releasing_what_has_ended_is_no_error(desk: Desk):
     loan = await desk.acquire(ME, wanted())
-    desk.release(ME, ref(loan))
-    desk.release(ME, ref(loan))
-    desk.release(ME, LeaseRef(lease_id="never/was/1"))
+    desk.ledger.release(ME, ref(loan))
+    desk.ledger.release(ME, ref(loan))
+    desk.ledger.release(ME, LeaseRef(lease_id="never/was/1"))
 
 
 async def test_a_stale_token_ends_nothing(desk: Desk):
     loan = await desk.acquire(ME, wanted())
     with pytest.raises(StaleToken):
-        desk.release(ME, ref(loan, loan.token + 1))
-    assert loan.lease_id in desk.loans
-    desk.release(ME, ref(loan, loan.token))
+        desk.ledger.release(ME, ref(loan, loan.token + 1))
+    assert loan.lease_id in desk.ledger.loans
+    desk.ledger.release(ME, ref(loan, loan.token))
 
 
 async def test_nobody_releases_or_renews_the_leases_of_others(desk: Desk):
     loan = await desk.acquire(ME, wanted())
-    desk.release(OTHER, ref(loan))
-    assert loan.lease_id in desk.loans
-    (renewal,) = desk.renew(OTHER, [ref(loan)], None)
+    desk.ledger.release(OTHER, ref(loan))
+    assert loan.lease_id in desk.ledger.loans
+    (renewal,) = desk.ledger.renew(OTHER, [ref(loan)], None)
     assert renewal.error.reason == "LEASE_EXPIRED"
 
 
 async def test_each_renewal_answers_for_itself(desk: Desk):
     loan = await desk.acquire(ME, wanted())
-    answers = desk.renew(
+    answers = desk.ledger.renew(
         ME, [ref(loan), LeaseRef(lease_id="x/y/1"), ref(loan, 999)], seconds(7).seconds
     )
     assert [answer.error.reason for answer in answers] == ["", "LEASE_EXPIRED", "STALE_TOKEN"]
@@ -240,7 +240,7 @@ async def test_each_renewal_answers_for_itself(desk: Desk):
 
 async def test_too_many_renewals_at_once_are_refused(desk: Desk):
     with pytest.raises(BadRequest, match="1001 leases in one request, at most 1000"):
-        desk.renew(ME, [LeaseRef()] * 1001, None)
+        desk.ledger.renew(ME, [LeaseRef()] * 1001, None)
 
 
 # -- the end ---------------------------------------------------------------------------------------
@@ -251,7 +251,7 @@ async def test_a_grant_that_nobody_confirms_is_taken_back(
 ):
     async with open_desk(make_settings(postgres, database, confirm_within=0.05)) as desk:
         loan = await desk.acquire(ME, wanted())
-        await wait_until_async(lambda: not desk.loans, what="the end")
+        await wait_until_async(lambda: not desk.ledger.loans, what="the end")
         assert loan.slot is None
         assert desk.switchboard.secret_of(loan.lease_id) is None
 
@@ -273,8 +273,8 @@ async def test_revoke_takes_leases_by_prefix(desk: Desk):
     ear = Ear()
     worker = begin(desk, ear)
     a, b = await desk.acquire(worker, wanted("a")), await desk.acquire(worker, wanted("b"))
-    assert desk.revoke("a/", 0.0, "maintenance") == 1
-    assert list(desk.loans) == [b.lease_id]
+    assert desk.ledger.revoke("a/", 0.0, "maintenance") == 1
+    assert list(desk.ledger.loans) == [b.lease_id]
     assert [(n.lease_id, n.reason) for n in ear.of("ended")] == [(a.lease_id, "maintenance")]
 
 
@@ -283,11 +283,11 @@ async def test_revoke_tells_first_and_cuts_later(desk: Desk, postgres: EmbeddedP
     loan = await desk.acquire(begin(desk, ear), wanted())
     pid = loan.connected.pid
     await desk.switchboard.dial(loan.lease_id, Unplugged(), "a", {})
-    desk.revoke("", 0.05, "maintenance")
+    desk.ledger.revoke("", 0.05, "maintenance")
     (notice,) = ear.of("drain")
     assert (notice.lease_id, notice.reason) == (loan.lease_id, "maintenance")
-    assert loan.lease_id in desk.loans
-    await wait_until_async(lambda: not desk.loans, what="the cut")
+    assert loan.lease_id in desk.ledger.loans
+    await wait_until_async(lambda: not desk.ledger.loans, what="the cut")
     await wait_until_async(lambda: not is_there(postgres, pid), what="the end of the backend")
 
 
@@ -308,7 +308,7 @@ async def test_a_tier_with_a_longest_lease_ends_it_for_its_holder_too(
         loan = await desk.acquire(begin(desk, ear), wanted())
         await wait_until_async(lambda: ear.of("ended"), what="the notice")
         assert ear.of("ended")[0].lease_id == loan.lease_id
-        assert not desk.loans
+        assert not desk.ledger.loans
 
 
 async def test_closing_tells_everybody_and_counts_what_was_not_given_back(
@@ -327,7 +327,7 @@ async def test_closing_tells_everybody_and_counts_what_was_not_given_back(
             await desk.acquire(worker, wanted())
         with pytest.raises(Draining):
             await waiting
-        desk.release(ME, ref(returned))
+        desk.ledger.release(ME, ref(returned))
         assert await closing == 1
         assert [n.lease_id for n in ear.of("ended")] == [kept.lease_id]
 

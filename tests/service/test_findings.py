@@ -92,11 +92,10 @@ async def test_a_finding_is_logged_once_a_minute_with_its_worker(
 
 
 async def test_the_managers_own_findings_are_among_them(desk: Desk):
-    manager = desk._manager
-    manager.insight = Insight()
+    insight = desk._manager._runtime.insight = Insight()
     desk.findings.hear(begin(desk), [report()])
-    manager.insight.note(Finding("long lease", "a", "held for 60 s so far", "end it"))
-    manager.insight.note(Finding("long lease", "b", "held for 60 s so far", "end it"))
+    insight.note(Finding("long lease", "a", "held for 60 s so far", "end it"))
+    insight.note(Finding("long lease", "b", "held for 60 s so far", "end it"))
     kinds = [finding.kind for finding in desk.findings.findings("a")]
     assert kinds == ["long lease", "slow statement"]
     counts = desk.findings.counts()

@@ -85,7 +85,7 @@ async def test_a_revoked_session_has_the_grace_to_give_back_and_then_ends(desk: 
     with pytest.raises(NotAuthenticated, match="the session ends"):
         await desk.acquire(worker, wanted())
     assert not line.errors
-    desk.release(ME, ref(loan))
+    desk.ledger.release(ME, ref(loan))
     await wait_until_async(lambda: line.errors, what="the end of the session")
     assert line.errors[0] == "the session ends: the token is not known here"
     assert not desk.sessions.workers
@@ -101,7 +101,7 @@ async def test_what_a_revoked_session_keeps_is_cut_after_the_grace(
     line = Line(worker)
     loan = await desk.acquire(worker, wanted())
     pid = loan.connected.pid
-    desk.used(loan)
+    desk.ledger.used(loan)
     loan.delivery = DELIVERY_GATEWAY
     adopt(desk, drain_grace=0.05)
     await wait_until_async(lambda: line.errors, what="the cut")
@@ -131,17 +131,17 @@ async def test_an_identity_that_comes_back_within_the_grace_goes_on(desk: Desk):
     loan = await desk.acquire(worker, wanted())
     adopt(desk, OTHER, drain_grace=60.0)
     adopt(desk, ME)
-    desk.release(ME, ref(loan))
+    desk.ledger.release(ME, ref(loan))
     await asyncio.sleep(0)
-    desk.release(ME, ref(await desk.acquire(worker, wanted())))
+    desk.ledger.release(ME, ref(await desk.acquire(worker, wanted())))
     assert list(desk.sessions.workers.values()) == [worker]
 
 
 async def test_a_lease_without_a_session_of_a_revoked_identity_ends_after_the_grace(desk: Desk):
     mine, others = await desk.acquire(ME, wanted()), await desk.acquire(OTHER, wanted("b"))
     adopt(desk, OTHER, drain_grace=0.05)
-    await wait_until_async(lambda: mine.lease_id not in desk.loans, what="the cut")
-    assert others.lease_id in desk.loans
+    await wait_until_async(lambda: mine.lease_id not in desk.ledger.loans, what="the cut")
+    assert others.lease_id in desk.ledger.loans
 
 
 async def test_one_who_waited_while_it_was_revoked_gets_nothing(desk: Desk):
@@ -149,7 +149,7 @@ async def test_one_who_waited_while_it_was_revoked_gets_nothing(desk: Desk):
     waiting = asyncio.create_task(desk.acquire(ME, wanted()))
     await wait_until_async(lambda: held[0].tenant.queue, what="the wait")
     adopt(desk, OTHER)
-    desk.release(OTHER, ref(held[0]))
+    desk.ledger.release(OTHER, ref(held[0]))
     with pytest.raises(NotAuthenticated):
         await waiting
     assert desk.admission.taken(ME) == 0
@@ -169,8 +169,8 @@ async def test_leases_of_tenants_that_are_not_allowed_any_more_are_wanted_back(d
     assert drain.reason == "me may not lease connections of 'a'"
     with pytest.raises(NotAllowed):
         await desk.acquire(worker, wanted("a"))
-    await wait_until_async(lambda: gone.lease_id not in desk.loans, what="the cut")
-    assert kept.lease_id in desk.loans
+    await wait_until_async(lambda: gone.lease_id not in desk.ledger.loans, what="the cut")
+    assert kept.lease_id in desk.ledger.loans
     assert list(desk.sessions.workers.values()) == [worker]
 
 
@@ -187,7 +187,7 @@ async def test_a_lower_limit_of_an_identity_holds_for_what_it_asks_for_next(desk
     adopt(desk, replace(ME, max_leases=1))
     with pytest.raises(IdentityLimit):
         await desk.acquire(worker, wanted("b"))
-    assert all(loan.lease_id in desk.loans for loan in loans)
+    assert all(loan.lease_id in desk.ledger.loans for loan in loans)
 
 
 # -- times and limits ------------------------------------------------------------------------------
@@ -198,7 +198,7 @@ async def test_new_leases_live_as_the_new_rules_say(desk: Desk):
     loan = await desk.acquire(ME, wanted())
     assert loan.tenure is not None
     assert loan.tenure.ttl == 7.0
-    (renewal,) = desk.renew(ME, [ref(loan)], 100.0)
+    (renewal,) = desk.ledger.renew(ME, [ref(loan)], 100.0)
     assert renewal.ttl == seconds(9.0)
 
 
@@ -247,16 +247,16 @@ async def test_holders_above_a_lower_cap_are_told_and_the_youngest_ends(desk: De
     drains = ear.of("drain")
     assert {drain.lease_id for drain in drains} == {old.lease_id, young.lease_id}
     assert all(drain.drain_within.ToMilliseconds() <= 200 for drain in drains)
-    await wait_until_async(lambda: young.lease_id not in desk.loans, what="the end")
+    await wait_until_async(lambda: young.lease_id not in desk.ledger.loans, what="the end")
     (ended,) = ear.of("ended")
     assert (ended.lease_id, ended.reason) == (young.lease_id, drains[0].reason)
-    assert old.lease_id in desk.loans
+    assert old.lease_id in desk.ledger.loans
 
 
 async def test_a_holder_without_a_session_hears_it_when_it_renews(desk: Desk):
     loans = [await desk.acquire(ME, wanted()) for _ in range(2)]
     await lower(desk, cap=1, shrink="recall", shrink_grace=9.0)
-    for renewal in desk.renew(ME, [ref(loan) for loan in loans], None):
+    for renewal in desk.ledger.renew(ME, [ref(loan) for loan in loans], None):
         assert 8000 < renewal.drain_within.ToMilliseconds() <= 9000
         assert renewal.ttl.ToSeconds() == 30
 

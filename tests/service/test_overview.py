@@ -10,6 +10,7 @@ import grpc
 import pytest
 
 from tenantpool import __version__, errors
+from tenantpool.observe.alerts.sight import DatabaseSight, Sight
 from tenantpool.v1 import admin_service_pb2 as pb
 
 from .support import Client, Service, channel, reason_of, running, settings
@@ -106,3 +107,23 @@ async def test_a_tenant_in_full_shows_limits_and_breaker(client: Client) -> None
     assert list(answer.waiters) == []
     never = await client.admin.GetTenant(pb.GetTenantRequest(tenant="never"))
     assert (never.tenant.pool, never.limits.max_waiting) == ("", 100)
+
+
+async def test_alerts_come_with_the_state_those_that_fire_first(
+    service: Service, client: Client
+) -> None:
+    assert list((await watch(client)).alerts) == []
+    worse = DatabaseSight(10, 5, 0, 0, "closed", "", [], evictions=0, overshoots=2)
+    service.alerts.look(0.0, 1000.0, Sight(reload_problem="no capacity"))
+    service.alerts.look(5.0, 1005.0, Sight({"main": worse}, reload_problem="no capacity"))
+    fires, pends = (await watch(client)).alerts
+    assert (fires.name, fires.state, fires.severity) == ("Overshoot", "firing", "critical")
+    assert (dict(fires.labels), fires.value) == ({"database": "main"}, 2.0)
+    assert (fires.found_at.seconds, fires.fired_at.seconds) == (1005, 1005)
+    assert "2 connections to main" in fires.summary
+    assert "is a defect" in fires.description
+    assert (pends.name, pends.state, pends.severity) == ("ReloadFailed", "pending", "warning")
+    assert pends.found_at.seconds == 1000
+    assert not pends.HasField("fired_at")
+    service.alerts.look(65.0, 1065.0, Sight({"main": worse}, reload_problem="no capacity"))
+    assert [alert.name for alert in (await watch(client)).alerts] == ["ReloadFailed", "Overshoot"]

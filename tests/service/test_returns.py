@@ -20,14 +20,14 @@ pytestmark = on_latest
 async def test_nobody_waits_for_a_return_that_is_not_needed(desk: Desk):
     first, second = [await desk.acquire(ME, wanted()) for _ in range(2)]
     slot = second.slot
-    desk.release(ME, ref(second))
+    desk.ledger.release(ME, ref(second))
     await wait_until_async(lambda: slot is not None and slot.state == IDLE, what="the return")
     assert second.state == RETURNED
 
     slot = first.slot
     assert slot is not None
-    desk.release(ME, ref(first))
-    assert not desk.loans
+    desk.ledger.release(ME, ref(first))
+    assert not desk.ledger.loans
     assert slot.state == IN_USE
     assert desk.ask(ME, wanted()).lease_id
     assert first.state == GRANTED
@@ -38,7 +38,7 @@ async def test_nobody_waits_for_a_return_that_is_not_needed(desk: Desk):
 async def test_what_came_back_is_there_for_a_request_that_needs_it(desk: Desk):
     held, returned = [await desk.acquire(ME, wanted()) for _ in range(2)]
     slot = returned.slot
-    desk.release(ME, ref(returned))
+    desk.ledger.release(ME, ref(returned))
     assert desk.ask(ME, wanted()).slot is slot
     assert held.state == GRANTED
 
@@ -48,7 +48,7 @@ async def test_it_does_not_wait_where_somebody_waits(desk: Desk):
     waiting = desk.ask(ME, wanted())
     assert not waiting.lease_id
     slot = first.slot
-    desk.release(ME, ref(first))
+    desk.ledger.release(ME, ref(first))
     assert first.state == RETURNED
     assert waiting.slot is slot
     await desk.settle(waiting, wanted())
@@ -62,5 +62,5 @@ async def test_none_is_forgotten_at_the_end(
         worker = begin(desk)
         loan = await desk.acquire(worker, wanted())
         pid = loan.connected.pid
-        desk.release(ME, ref(loan), broken=broken)
+        desk.ledger.release(ME, ref(loan), broken=broken)
     assert not is_there(postgres, pid)

@@ -101,7 +101,7 @@ async def test_every_part_follows_the_new_rules(house: House) -> None:
         assert (server.rpc._calls.most, server.rpc._streams.most) == (9, 9)
         gateway = server.gateway._rules
         assert (gateway.startup_timeout, gateway.max_startups) == (3, 11)
-        assert (server.desk._tenures.limits.ttl_max, server.desk._parking.quiet) == (70, 0.5)
+        assert (server.desk.ledger._tenures.limits.ttl_max, server.desk._parking.quiet) == (70, 0.5)
 
 
 async def test_it_sees_its_file_change_by_itself(house: House) -> None:

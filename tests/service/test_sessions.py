@@ -47,8 +47,8 @@ async def test_a_silent_worker_loses_its_leases(postgres: EmbeddedPostgres, data
         worker = begin(desk)
         loan = await desk.acquire(worker, wanted())
         other = await desk.acquire(ME, wanted("b"))
-        await wait_until_async(lambda: loan.lease_id not in desk.loans, what="the lapse")
-        assert list(desk.loans) == [other.lease_id]
+        await wait_until_async(lambda: loan.lease_id not in desk.ledger.loans, what="the lapse")
+        assert list(desk.ledger.loans) == [other.lease_id]
         assert not desk.sessions.workers
         with pytest.raises(LeaseEnded, match="was not heard of for too long"):
             desk.sessions.beat(worker)
@@ -108,8 +108,8 @@ async def test_whoever_may_have_parked_a_lease_is_asked_for_it_when_somebody_wai
     (recall,) = ear.of("recall")
     assert (recall.database, recall.tenant) == ("main", "a")
     assert recall.quiet == seconds(desk.rules.recall_quiet)
-    desk.release(ME, ref(held))
-    assert (await waiting).lease_id in desk.loans
+    desk.ledger.release(ME, ref(held))
+    assert (await waiting).lease_id in desk.ledger.loans
 
 
 async def test_a_full_database_recalls_the_leases_of_all_tenants(
@@ -135,7 +135,7 @@ async def test_what_a_worker_has_parked_of_a_drained_tenant_is_asked_for_until_i
     assert {recall.tenant for recall in ear.of("recall")} == {"a"}
     assert not idle.heard, "it has nothing"
     for loan in held:
-        desk.release(ME, ref(loan))
+        desk.ledger.release(ME, ref(loan))
     assert await drain
     asked = len(ear.heard)
     await asyncio.sleep(0.05)
@@ -151,9 +151,9 @@ async def test_a_pass_takes_a_lease_for_every_connection(desk: Desk):
     assert desk.switchboard.secret_of(user) == desk.sessions.session_pass(worker)
     first = await desk.switchboard.dial(user, Unplugged(), "a", {})
     second = await desk.switchboard.dial(user, Unplugged(), "a", {})
-    assert len({first.lease_id, second.lease_id} & desk.loans.keys()) == 2
+    assert len({first.lease_id, second.lease_id} & desk.ledger.loans.keys()) == 2
     desk.switchboard.hang_up(first, clean=True)
-    assert list(desk.loans) == [second.lease_id]
+    assert list(desk.ledger.loans) == [second.lease_id]
 
 
 async def test_a_pass_first_takes_what_its_session_has_and_does_not_use(desk: Desk):
@@ -175,7 +175,7 @@ async def test_a_pass_leads_to_no_other_database_and_keeps_no_lease_then(desk: D
     user = f"a@{worker.session_id}"
     with pytest.raises(WrongDatabase):
         await desk.switchboard.dial(user, Unplugged(), "b", {})
-    assert not desk.loans
+    assert not desk.ledger.loans
 
 
 async def test_a_ticket_leads_to_its_tenants_database_by_whichever_name(desk: Desk, database: str):
@@ -185,7 +185,7 @@ async def test_a_ticket_leads_to_its_tenants_database_by_whichever_name(desk: De
             await desk.switchboard.dial(loan.lease_id, Unplugged(), "postgres", {})
         assert caught.value.hint == f'Leave the database out, or use "{database}" or "a".'
         await desk.switchboard.dial(loan.lease_id, Unplugged(), name or loan.lease_id, {})
-        desk.release(ME, ref(loan))
+        desk.ledger.release(ME, ref(loan))
 
 
 async def test_a_ticket_is_valid_once(desk: Desk):

@@ -16,6 +16,7 @@ import pytest
 from tenantpool.config.service import Service as ServiceRules
 from tenantpool.embedded import EmbeddedPostgres
 from tenantpool.errors import NotAuthenticated
+from tenantpool.observe.alerts.watch import Alerts
 from tenantpool.service.desk import Desk
 from tenantpool.service.identity import Guard
 from tenantpool.service.override_store import OverrideStore
@@ -71,7 +72,7 @@ def run(postgres: EmbeddedPostgres, database: str, tmp_path: Path) -> Run:
             reloader = Reloader(manager, Source(), Follower())
             overriding = Overriding(reloader, OverrideStore(None, "test"))
             guard = Guard(made.service)
-            rpc = RpcServer(desk, manager, guard, reloader, overriding)
+            rpc = RpcServer(desk, manager, guard, reloader, overriding, Alerts(manager))
             await rpc.start([], 0, tmp_path)
             try:
                 async with channel(rpc.addresses[0]) as client:
@@ -125,13 +126,13 @@ async def test_a_session_borrows_and_gives_back(run: Run) -> None:
         welcome = (await talk.hello()).welcome
         assert (welcome.ttl.seconds, welcome.heartbeat.seconds) == (60, 20)
         acquired = (await talk.ask(acquire=AcquireLeaseRequest(tenant="a"))).acquired
-        assert list(running.desk.loans) == [acquired.lease.lease_id]
+        assert list(running.desk.ledger.loans) == [acquired.lease.lease_id]
         assert not acquired.lease.HasField("ttl")
         assert (await talk.ask(heartbeat=Heartbeat())).HasField("beat")
         ref = LeaseRef(lease_id=acquired.lease.lease_id)
         await talk.say(release=ReleaseLeaseRequest(lease=ref))
         assert (await talk.ask(goodbye=Goodbye())).HasField("farewell")
-        assert not running.desk.loans
+        assert not running.desk.ledger.loans
         await talk.call.done_writing()
         assert await talk.call.read() is grpc.aio.EOF
 
@@ -170,7 +171,7 @@ async def test_the_end_of_the_stream_is_no_goodbye(run: Run) -> None:
         lease = (await talk.ask(acquire=AcquireLeaseRequest(tenant="a"))).acquired.lease
         talk.call.cancel()
         await wait_until_async(lambda: "streams: <Calls 0 of" in repr(running.rpc))
-        assert list(running.desk.loans) == [lease.lease_id]
+        assert list(running.desk.ledger.loans) == [lease.lease_id]
 
 
 async def test_who_does_not_say_hello_first_is_refused_and_hung_up_on(run: Run) -> None:
@@ -215,7 +216,7 @@ async def test_notices_come_without_being_asked_for(run: Run) -> None:
         talk = Talk(running.client)
         await talk.hello()
         lease = (await talk.ask(acquire=AcquireLeaseRequest(tenant="a"))).acquired.lease
-        running.desk.revoke("a/", 30.0, "maintenance")
+        running.desk.ledger.revoke("a/", 30.0, "maintenance")
         notice = (await talk.hear()).drain
         assert (notice.lease_id, notice.reason) == (lease.lease_id, "maintenance")
         talk.call.cancel()
@@ -254,7 +255,7 @@ async def test_a_lease_without_a_session_is_granted_seen_and_released(run: Run) 
         request = ReleaseLeaseRequest(lease=LeaseRef(lease_id=lease.lease_id))
         for _ in range(2):  # releasing what has ended is no error
             await running.client.leases.ReleaseLease(request)
-        assert not running.desk.loans
+        assert not running.desk.ledger.loans
 
 
 async def test_a_caller_learns_why_it_waited_before_its_deadline(run: Run) -> None:

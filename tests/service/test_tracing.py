@@ -138,8 +138,8 @@ async def test_a_call_in_any_language_may_carry_the_header(server: Server, spans
 async def test_a_lease_that_is_revoked_says_why(server: Server, spans: Spans):
     async with AsyncLeaseClient(server.targets[0]) as client:
         conn = await client.acquire("a")
-        (lease_id,) = server.desk.loans
-        server.desk.revoke_one(lease_id, "it is needed elsewhere")
+        (lease_id,) = server.desk.ledger.loans
+        server.desk.ledger.revoke_one(lease_id, "it is needed elsewhere")
         await wait_until_async(lambda: len(spans.ended) == 1)
         await conn.close()
     (event,) = (e for e in spans.ended[0].events if e.name == "lease ended")

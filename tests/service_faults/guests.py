@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 
 from tenantpool.errors import TenantpoolError
-from tests.stress.crowd import Dice
+from tests.support.dice import Dice
 
 _OUTAGE = (TenantpoolError, psycopg.OperationalError)
 

@@ -217,7 +217,7 @@ class Program:
                     self._server.manager.evict(name)
                 self._say(True)
             case "revoke", tenant, drain_within:
-                self._say(self._server.desk.revoke(f"{tenant}/", drain_within, "for a test"))
+                self._say(self._server.desk.ledger.revoke(f"{tenant}/", drain_within, "for a test"))
             case "advertise", port:
                 for address in self._server.gateways:
                     if not address.host.startswith("/"):
@@ -243,8 +243,8 @@ class Program:
         slots = ("opening", "idle", "in_use", "resetting", "closing")
         return {
             **{name: getattr(stats, name) for name in (*slots, "used", "waiting", "capacity")},
-            "lent": desk._lent,
-            "leases": len(desk.loans),
+            "lent": desk.ledger._lent,
+            "leases": len(desk.ledger.loans),
             "taken": desk.admission.taken(server.guard.on_unix(os.geteuid(), TOKEN)),
             "sessions": len(desk.sessions.workers),
             "husks": len(desk.switchboard._keys._keys),

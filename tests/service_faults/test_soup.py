@@ -13,7 +13,8 @@ from typing import Any
 from tests.service_faults.conftest import Clerk, OpenPuppet
 from tests.service_faults.house import House
 from tests.service_faults.puppet import Puppet
-from tests.stress.crowd import ADMITTED, SECONDS, Dice
+from tests.stress.crowd import ADMITTED, SECONDS
+from tests.support.dice import Dice
 
 KINDS: list[tuple[str, dict[str, Any]]] = [
     ("threads", {"delivery": "hand-off"}),

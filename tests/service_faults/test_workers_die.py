@@ -103,7 +103,7 @@ from tenantpool.v1.session_pb2 import Cancel, SessionRequest
 client.open()
 acquire = SessionRequest(sequence=900, acquire=AcquireLeaseRequest(tenant='own_0'))
 cancel = SessionRequest(sequence=901, cancel=Cancel(sequence=900))
-client._session._lane._sock.send(pack(acquire) + pack(cancel))
+client._link.session._lane._sock.send(pack(acquire) + pack(cancel))
 """
 
 

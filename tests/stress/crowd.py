@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import random
 from collections import Counter
 from types import TracebackType
 from typing import Any, Self
@@ -18,6 +17,7 @@ from tenantpool.embedded import EmbeddedPostgres
 from tenantpool.embedded.server import StopMode
 from tenantpool.manager.stats import ManagerStats
 from tests.manager.support import APPLICATION, make_settings
+from tests.support.dice import Dice
 
 CAPACITY = 12
 RESERVED = 3
@@ -33,20 +33,8 @@ ADMITTED = [f"own_{n}" for n in range(DEDICATED)] + [f"sharing_{n}" for n in ran
 
 SECONDS = float(os.environ.get("TENANTPOOL_STRESS_SECONDS", "2"))
 """How long each soup is cooked."""
-SEED = os.environ.get("TENANTPOOL_STRESS_SEED", "tenantpool")
 
 REFUSED_BY_THE_SERVER = ("too many clients", "connection slots are reserved")
-
-
-class Dice(random.Random):
-    """Chance that can be had again: print it with a failure."""
-
-    def __init__(self, name: object) -> None:
-        super().__init__(f"{SEED} {name}")
-
-    def chance(self, probability: float) -> bool:
-        """Whether something happens that happens in *probability* of all cases."""
-        return self.random() < probability
 
 
 def prepare(server: EmbeddedPostgres) -> None:

@@ -10,6 +10,9 @@ from typing import Self
 import psycopg
 
 NAME = "sampler"
+PAUSE = 0.002
+"""Seconds between two looks: a backend needs longer than that to come and go. Without a pause the
+sampler takes a core from those it watches, who then do less that could go wrong."""
 
 COUNT = f"""
 select application_name, count(*) from pg_stat_activity
@@ -21,7 +24,7 @@ came after the look had begun don't count, and what counts was there at one mome
 
 
 class Sampler:
-    """A thread that counts the client backends of a server as often as it can.
+    """A thread that counts the client backends of a server, every other millisecond.
 
     As a context manager it samples during the block. Afterwards ``most`` is the highest count of
     all backends together, ``most_of(name)`` that of one application_name, ``samples`` how often it
@@ -75,7 +78,7 @@ class Sampler:
     def _sample_until_lost(self) -> None:
         try:
             with psycopg.connect(self._dsn, autocommit=True) as conn:
-                while not self._stop.is_set():
+                while not self._stop.wait(PAUSE):
                     self._record(conn.execute(COUNT).fetchall())
         except psycopg.OperationalError:
             if not self._tolerant:

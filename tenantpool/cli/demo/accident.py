@@ -57,7 +57,7 @@ class Accident:
         return []
 
     def _leases(self, player: Player) -> int:
-        workers = [loan.worker for loan in self._server.desk.loans.values()]
+        workers = [loan.worker for loan in self._server.desk.ledger.loans.values()]
         return sum(worker is not None and worker.name == player.job.name for worker in workers)
 
 

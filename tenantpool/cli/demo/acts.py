@@ -68,7 +68,7 @@ async def leak(scene: Scene) -> None:
     )
     loan = await until(lambda: _loan(scene))
     slots, slot, asked = loan.shell.core.slots, loan.slot, monotonic()
-    scene.server.desk.revoke_one(loan.lease_id, "it has leaked")
+    scene.server.desk.ledger.revoke_one(loan.lease_id, "it has leaked")
     await until(lambda: slot not in slots)
     milliseconds = 1000 * (monotonic() - asked)
     scene.diary.note(LEAKER, f"that lease revoked, its slot was back after {milliseconds:.0f} ms")
@@ -139,7 +139,7 @@ def _findings(scene: Scene, kind: str, tenant: str) -> list[Mapping[str, Any]]:
 
 
 def _loan(scene: Scene) -> Loan | None:
-    loans = scene.server.desk.loans.values()
+    loans = scene.server.desk.ledger.loans.values()
     leaks = (loan for loan in loans if loan.tenant.name == LEAKER and loan.holder == CARELESS)
     return next(leaks, None)
 

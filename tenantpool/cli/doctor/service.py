@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tenantpool import __version__
 from tenantpool.cli.connection import Admin
 from tenantpool.cli.doctor.check import Check, ok, problem, warning
-from tenantpool.cli.status import read
+from tenantpool.cli.status import FIRING, alert_line, read
 from tenantpool.errors import NotAllowed, NotAuthenticated, ServiceUnavailable, TenantpoolError
+from tenantpool.v1.admin_service_pb2 import Alert
 
 _SUBJECT = "service"
 
@@ -37,6 +38,18 @@ def examine_service(admin: Admin, *, is_expected: bool) -> Iterator[Check]:
     else:
         make = problem if state.status == "critical" else warning
         yield make(f"{_SUBJECT}: health", state.summary, "tenantpool top shows who and why")
+    yield from _alerts(state.alerts)
+
+
+def _alerts(alerts: Sequence[Alert]) -> Iterator[Check]:
+    """What fires, each with what to do."""
+    subject = f"{_SUBJECT}: alerts"
+    firing = [alert for alert in alerts if alert.state == FIRING]
+    for alert in firing:
+        make = problem if alert.severity == "critical" else warning
+        yield make(subject, alert_line(alert), alert.description)
+    if not firing:
+        yield ok(subject, "none fires")
 
 
 def _version(where: str, theirs: str) -> Check:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tenantpool.cli.health import STYLES
-from tenantpool.cli.status import seconds
+from tenantpool.cli.status import FIRING, alert_line, seconds
 from tenantpool.cli.top.feed import News
 from tenantpool.cli.top.page import page_of
 from tenantpool.cli.top.view import Order, View
@@ -36,8 +36,9 @@ In a bar, █ is in use, ▒ is open without a lease or on its way, · is free.
 
 Any key goes back."""
 _BAR = 30
-_LINES_AROUND = 6
-"""Of the list: two of the header, one of the table's head, one each before and after, the keys."""
+_MOST_ALERTS = 3
+_LINES_AROUND = 4
+"""Of the list: one of the table's head, one each before and after, the keys."""
 
 
 def picture(view: View, news: News, target: str) -> RenderableType:
@@ -64,8 +65,9 @@ class _Screen:
         if view.tenant:
             yield from self._page(console, options, height)
             return
-        yield from _header(state, self._news, self._target)
-        room = max(1, height - _LINES_AROUND - len(state.databases))
+        header = list(_header(state, self._news, self._target))
+        yield from header
+        room = max(1, height - _LINES_AROUND - len(header))
         yield _tenants(state, view, width, room)
         yield Text("")
         yield _foot(view, self._news, state)
@@ -105,8 +107,20 @@ def _header(state: WatchResponse, news: News, target: str) -> Iterable[Renderabl
         no_wrap=True,
         overflow="ellipsis",
     )
+    yield from _alerts(state)
     for database in state.databases:
         yield _bar(database)
+
+
+def _alerts(state: WatchResponse) -> Iterable[Text]:
+    """The first that fire, and how many more there are; those that are pending need nobody yet."""
+    firing = [alert for alert in state.alerts if alert.state == FIRING]
+    for alert in firing[:_MOST_ALERTS]:
+        style = STYLES.get(alert.severity, "")
+        yield Text(alert_line(alert), style, no_wrap=True, overflow="ellipsis")
+    if len(firing) > _MOST_ALERTS:
+        more = plural(len(firing) - _MOST_ALERTS, "more alert")
+        yield Text(f"and {more} (tenantpool status)", "bold")
 
 
 def _bar(database: DatabaseState) -> Text:

@@ -40,7 +40,7 @@ async def deliver(
     """
     lease = answer.response.acquired.lease
     if lease.HasField("hand_off"):
-        return _fill(session, tenant, lease, answer.fd, husk, dress)
+        return _fill(session, tenant, lease, answer.fd, husk)
     if husk is not None:
         session.shelf.drop_husk(husk)
     if lease.HasField("direct"):
@@ -55,18 +55,16 @@ async def deliver(
         raise
 
 
-def _fill(
-    session: AsyncSession, tenant: str, lease: Lease, fd: int, husk: Husk | None, dress: Dress[Any]
-) -> Grant:
-    """Put the connection's socket, the descriptor *fd*, into the *husk*."""
-    if fd < 0 or husk is None or husk.number != lease.hand_off.husk:
+def _fill(session: AsyncSession, tenant: str, lease: Lease, fd: int, husk: Husk | None) -> Grant:
+    """Put the connection's socket, the descriptor *fd*, into the *husk*, which is dressed."""
+    if fd < 0 or husk is None or husk.conn is None or husk.number != lease.hand_off.husk:
         if husk is not None:
             session.shelf.drop_husk(husk)
         if fd >= 0:
             os.close(fd)
         raise ServiceUnavailable(f"{tenant}: the lease came without its connection")
     husk.put(fd)
-    return Grant(session.shelf, tenant, lease, dress.wrap(husk.pgconn), fd, husk)
+    return Grant(session.shelf, tenant, lease, husk.conn, fd, husk)
 
 
 async def _hand_over(

@@ -16,7 +16,7 @@ from tenantpool.client.grant import Grant
 from tenantpool.errors import LeaseEnded
 
 if TYPE_CHECKING:
-    from .client import AsyncLeaseClient
+    from .borrower import AsyncBorrower
 
 C = TypeVar("C", bound=AsyncConnection[Any], default=AsyncConnection[Any])
 
@@ -30,13 +30,13 @@ class AsyncLease(Generic[C]):
     ``ServiceUnavailable`` or another TenantpoolError. A lease is used once.
     """
 
-    __slots__ = ("_client", "_grant", "_is_used", "_priority", "_timeout", "span", "tenant")
+    __slots__ = ("_grant", "_is_used", "_priority", "_timeout", "borrower", "span", "tenant")
 
     def __init__(
-        self, client: AsyncLeaseClient[C], tenant: str, timeout: float | None, priority: int
+        self, borrower: AsyncBorrower[C], tenant: str, timeout: float | None, priority: int
     ) -> None:
         self.tenant = tenant
-        self._client = client
+        self.borrower = borrower
         self._timeout = timeout
         self._priority = priority
         self._grant: Grant | None = None
@@ -57,7 +57,7 @@ class AsyncLease(Generic[C]):
             raise LeaseEnded(f"{self.tenant}: a lease is used once, ask for another")
         self._is_used = True
         if tracing.on is None:
-            grant = await self._client._borrow(self.tenant, self._timeout, self._priority)
+            grant = await self.borrower.borrow(self.tenant, self._timeout, self._priority)
         else:
             grant = await self._borrow_traced(tracing.on)
         self._grant = grant
@@ -68,7 +68,7 @@ class AsyncLease(Generic[C]):
     async def _borrow_traced(self, on: tracing.Tracing) -> Grant:
         span, since = on.borrowed(self.tenant), monotonic()
         with span.asking():
-            grant = await self._client._borrow(self.tenant, self._timeout, self._priority)
+            grant = await self.borrower.borrow(self.tenant, self._timeout, self._priority)
         span.granted(monotonic() - since, grant.lease_id)
         self.span = span
         return grant
@@ -96,7 +96,7 @@ class AsyncLease(Generic[C]):
         grant, self._grant = self._grant, None
         if grant is None:
             raise LeaseEnded(f"{self.tenant}: the lease was not entered, or ended already")
-        self._client._check(grant)
+        self.borrower.check(grant)
         ended = grant.ended
         try:
             if not ended and not dropped and not grant.is_clean:

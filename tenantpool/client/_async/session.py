@@ -10,7 +10,7 @@ from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from tenantpool.client.channel import AsyncChannel
+from tenantpool.client.channel import AsyncChannel, Meanwhile
 from tenantpool.client.counters import Counters
 from tenantpool.client.durations import seconds
 from tenantpool.client.frames import Answer
@@ -164,15 +164,17 @@ class AsyncSession:
 
     # -- talk ----------------------------------------------------------------------------------
 
-    async def call(self, request: SessionRequest, timeout: float) -> Answer:
-        """Say *request* and wait up to *timeout* seconds for the answer.
+    async def call(
+        self, request: SessionRequest, timeout: float, meanwhile: Meanwhile | None = None
+    ) -> Answer:
+        """Say *request*, do *meanwhile*, and wait up to *timeout* seconds for the answer.
 
         Raises ServiceUnavailable if there is none. A refusal is an answer.
         """
         if self._lane is None:
             raise ServiceUnavailable(self.lost)
         try:
-            return await self._lane.call(request, timeout)
+            return await self._lane.call(request, timeout, meanwhile)
         except BaseException:
             # Its answer may still come, when no thread waits and so none reads.
             self._late_at = monotonic() + _LATE

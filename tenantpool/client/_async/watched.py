@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -11,14 +12,14 @@ from tenantpool.client.grant import Grant
 from tenantpool.client.reports import Reports
 from tenantpool.insight._async.cursor import attach, detach
 from tenantpool.insight._async.explain import explain
-from tenantpool.insight.lookout import Sight
+from tenantpool.insight.lookout import Lookout, Sight
 from tenantpool.insight.place import caller
 from tenantpool.insight.watch import Slow
 
 from .lease import AsyncLease, C, finish
 
 if TYPE_CHECKING:
-    from .client import AsyncLeaseClient
+    from .borrower import AsyncBorrower
 
 _IDLE_IN_TRANSACTION = (TransactionStatus.INTRANS, TransactionStatus.INERROR)
 
@@ -30,13 +31,13 @@ class AsyncWatchedLease(AsyncLease[C]):
 
     def __init__(
         self,
-        client: AsyncLeaseClient[C],
+        borrower: AsyncBorrower[C],
         tenant: str,
         timeout: float | None,
         priority: int,
         reports: Reports,
     ) -> None:
-        super().__init__(client, tenant, timeout, priority)
+        super().__init__(borrower, tenant, timeout, priority)
         self._insight = reports.insight
         self._place = caller()
         self._began = 0.0
@@ -84,7 +85,12 @@ class AsyncWatchedLease(AsyncLease[C]):
             self.watch.planned(slow, await explain(conn, slow, self._insight.options))
 
 
-def sight(grant: Grant) -> Sight | None:
+def look_at(lookout: Lookout, grants: Iterable[Grant]) -> None:
+    """Let *lookout* see the leases in use, for those that last too long. Does not block."""
+    lookout.look(monotonic(), filter(None, map(_sight, grants)))
+
+
+def _sight(grant: Grant) -> Sight | None:
     """What is seen of a lease in use, by its *grant*; None if nothing is. Does not block."""
     lease = grant.conn._pool
     if not isinstance(lease, AsyncWatchedLease):

@@ -3,43 +3,24 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
-from itertools import count
-from random import uniform
-from secrets import token_hex
-from time import monotonic
 from types import TracebackType
 from typing import Any, Generic, Self
 
-from google.rpc.status_pb2 import Status
 from psycopg import Connection
 
 from tenantpool import tracing
 from tenantpool.client import forks
 from tenantpool.client.counters import ClientStats, Counters
 from tenantpool.client.dress import Dress
-from tenantpool.client.durations import set_seconds
-from tenantpool.client.frames import Answer, refund
-from tenantpool.client.grant import Grant
-from tenantpool.client.husk import Husk
 from tenantpool.client.notices import OnDrain
 from tenantpool.client.reports import Reports
-from tenantpool.client.retry import retry_pause
-from tenantpool.client.target import TLS, Target, worker_name
+from tenantpool.client.target import TLS, Target
 from tenantpool.concurrency import Signal
-from tenantpool.errors import (
-    Draining,
-    LeaseEnded,
-    ManagerClosed,
-    ServiceUnavailable,
-    TenantpoolError,
-)
+from tenantpool.errors import LeaseEnded
 from tenantpool.insight.insight import Insight
-from tenantpool.status import from_status
 from tenantpool.v1.lease_pb2 import (
     DELIVERY_DIRECT,
     DELIVERY_GATEWAY,
@@ -47,26 +28,17 @@ from tenantpool.v1.lease_pb2 import (
     DELIVERY_UNSPECIFIED,
     Delivery,
 )
-from tenantpool.v1.session_pb2 import Hello, SessionRequest
 
-from .delivery import deliver
+from .borrower import Borrower
 from .environment import environment
 from .lease import C, Lease
+from .link import LONGEST_ABSENCE, Link, deadline
 from .session import Session
-from .watched import WatchedLease, sight
+from .watched import WatchedLease, look_at
 
 _LINGER = 0.5
 _CLOSE_GRACE = 5.0
 _GOODBYE = 2.0
-_LONGEST_ABSENCE = 30.0
-_LONGEST_HELLO = 5.0
-_SHORTEST_HELLO = 1.0
-_SHORTEST_PAUSE = 0.01
-_LONGEST_PAUSE = 1.0
-_GATEWAY_PAUSE = 0.05
-_DAY = 86400.0
-_SLACK = 1.0
-"""Seconds by which the service may be late with an answer."""
 
 _DELIVERIES: Mapping[str, Delivery] = {
     "": DELIVERY_UNSPECIFIED,
@@ -117,29 +89,22 @@ class LeaseClient(Generic[C]):
         self._target = Target.find(target, token, tls)
         if delivery not in _DELIVERIES:
             raise ValueError(f"delivery {delivery!r}: must be one of {', '.join(_DELIVERIES)}")
-        self._delivery = _DELIVERIES[delivery]
-        self._takes_sockets = self._delivery in (DELIVERY_UNSPECIFIED, DELIVERY_HAND_OFF)
-        self._linger = linger
-        self._dress: Dress[C] = Dress(connection_class, kwargs)
-        self._configure = configure
-        self._on_drain = on_drain
-        self._worker = worker
         self.insight = insight
         """What statements and leases tell; None if nothing is looked at."""
         self._reports = Reports(insight) if insight is not None else None
-        self._lookout = self._reports.lookout() if self._reports is not None else None
+        look = partial(look_at, self._reports.lookout()) if self._reports is not None else None
         self._counters = Counters()
-        self._closed = ""
-        self._pause = _SHORTEST_PAUSE
-        self._session: Session | None = None
-        self._failure: TenantpoolError | None = None
-        self._begin_anew()
+        make = partial(Session, self._target, linger, self._counters, on_drain, look, self._reports)
+        way = _DELIVERIES[delivery]
+        self._link = Link(self._target, worker, way, make)
+        dress: Dress[C] = Dress(connection_class, kwargs)
+        self._borrower = Borrower(self._link, dress, configure, way, self._counters)
         forks.watch(self)
 
     def __repr__(self) -> str:
-        session = self._session
-        state = self._closed or (repr(session.shelf) if session is not None else "not connected")
-        return f"<{type(self).__name__} {self._target.name}: {state}>"
+        session = self._link.session
+        state = repr(session.shelf) if session is not None else "not connected"
+        return f"<{type(self).__name__} {self._target.name}: {self._link.closed or state}>"
 
     # -- life ----------------------------------------------------------------------------------
 
@@ -154,23 +119,21 @@ class LeaseClient(Generic[C]):
     ) -> None:
         self.close()
 
-    def open(self, timeout: float = _LONGEST_ABSENCE) -> None:
+    def open(self, timeout: float = LONGEST_ABSENCE) -> None:
         """Connect now, and not with the first lease; wait up to *timeout* seconds for the service.
 
         Raises ServiceUnavailable, NotAuthenticated, NotAllowed.
         """
-        self._session_by(monotonic() + timeout)
+        self._link.session_by(deadline(timeout))
 
     def close(self, grace: float = _CLOSE_GRACE) -> int:
         """Take no more leases, wait up to *grace* seconds for those in use, and say goodbye.
 
         Return how many were still in use: they are cut. Closing twice does nothing.
         """
-        if self._closed:
+        if self._link.closed:
             return 0
-        self._closed = "closed"
-        with self._connecting:
-            session = self._session
+        session = self._link.close()
         if session is None:
             return 0
         emptied = Signal()
@@ -194,8 +157,8 @@ class LeaseClient(Generic[C]):
         for a service that is not there (None: 30 seconds of it).
         """
         if self._reports is not None:
-            return WatchedLease(self, tenant, timeout, priority, self._reports)
-        return Lease(self, tenant, timeout, priority)
+            return WatchedLease(self._borrower, tenant, timeout, priority, self._reports)
+        return Lease(self._borrower, tenant, timeout, priority)
 
     def acquire(self, tenant: str, *, timeout: float | None = None, priority: int = 0) -> C:
         """Borrow a connection without a block; give it back with ``release``, or ``close`` it."""
@@ -210,7 +173,7 @@ class LeaseClient(Generic[C]):
         Raises LeaseEnded if *conn* was returned already, or never borrowed here.
         """
         lease = getattr(conn, "_pool", None)
-        if not isinstance(lease, Lease) or lease._client is not self:
+        if not isinstance(lease, Lease) or lease.borrower is not self._borrower:
             raise LeaseEnded(f"{conn!r} was not borrowed here")
         lease.end(failed=True)
 
@@ -241,18 +204,18 @@ class LeaseClient(Generic[C]):
         one takes another. They last for as long as this client is open. They hold a password, for
         nothing but this. Raises as entering a ``connection`` does.
         """
-        session = self._session_by(self._deadline(timeout))
+        session = self._link.session_by(deadline(timeout))
         return environment(session, tenant, timeout)
 
     def stats(self) -> ClientStats:
         """What has been counted, and the state of this moment. Does not block."""
-        session, counted = self._session, self._counters
+        session, counted = self._link.session, self._counters
         lent, parked, husks = session.shelf.counts() if session is not None else (0, 0, 0)
         return ClientStats(
             lent=lent,
             parked=parked,
             husks=husks,
-            sessions=counted.sessions,
+            sessions=self._link.begun,
             acquired=counted.acquired,
             reused=counted.reused,
             hand_overs=counted.hand_overs,
@@ -262,212 +225,8 @@ class LeaseClient(Generic[C]):
             ended=counted.ended,
         )
 
-    # -- borrowing -----------------------------------------------------------------------------
-
-    def _borrow(self, tenant: str, timeout: float | None, priority: int) -> Grant:
-        """A lease in use: one that is parked, or a new one."""
-        session = self._session
-        if session is None or self._closed or not session.is_good():
-            session = self._session_by(self._deadline(timeout))
-        grant = session.shelf.unpark(tenant)
-        if grant is None:
-            return self._ask_until(session, tenant, timeout, priority)
-        grant.renew(self._dress)
-        self._counters.reused += 1
-        return grant
-
-    def _ask_until(
-        self, session: Session, tenant: str, timeout: float | None, priority: int
-    ) -> Grant:
-        """Ask the service, again where it says so or was gone, for as long as there is time."""
-        deadline, left = self._deadline(timeout), timeout
-        request: SessionRequest | None = None
-        while True:
-            if request is None or not session.uses_grpc:
-                request = self._request(session, tenant, left, priority)
-            pause: float | None = 0.0
-            try:
-                outcome = self._ask(session, tenant, request, left)
-            except (ServiceUnavailable, LeaseEnded) as failure:
-                error: TenantpoolError = failure
-                if not session.lost:
-                    if isinstance(failure, LeaseEnded):
-                        raise
-                    # The gateway is gone: perhaps the service is, and it was noticed here first.
-                    request, pause = None, _GATEWAY_PAUSE
-                # Else what became of it is not known: the same request again gets the same lease.
-            else:
-                if isinstance(outcome, Grant):
-                    return outcome
-                request = None
-                error = from_status(outcome)
-                pause = retry_pause(outcome) if timeout is not None else None
-            if pause is None or monotonic() + pause >= deadline:
-                raise error
-            self._counters.retries += 1
-            time.sleep(pause)
-            session = self._session_by(deadline)
-            left = None if timeout is None else max(0.0, deadline - monotonic())
-
-    def _request(
-        self, session: Session, tenant: str, timeout: float | None, priority: int
-    ) -> SessionRequest:
-        request = SessionRequest()
-        acquire = request.acquire
-        acquire.tenant = tenant
-        if session.uses_grpc:
-            # A Unix channel breaks only when the service, and with it the lease, is gone.
-            acquire.request_id = f"{self._requests}-{next(self._numbers)}"
-        if timeout is not None:
-            set_seconds(acquire.timeout, timeout)
-        if priority:
-            acquire.priority = priority
-        if self._delivery:
-            acquire.delivery = self._delivery
-        if tracing.on is not None:
-            tracing.on.inject(acquire)
-        return request
-
-    def _ask(
-        self, session: Session, tenant: str, request: SessionRequest, left: float | None
-    ) -> Grant | Status:
-        """Ask once; a Status is a refusal. Raises ServiceUnavailable, or as ``deliver`` does."""
-        husk = session.shelf.take_husk(tenant) if self._takes_sockets else None
-        if husk is not None:
-            request.acquire.husk = husk.number
-        try:
-            answer = session.call(request, _DAY if left is None else left + _SLACK)
-        except BaseException:
-            if husk is not None:
-                session.shelf.drop_husk(husk)  # it may be bound to a lease that comes too late
-            raise
-        if answer.response.HasField("refused"):
-            if husk is not None:
-                session.shelf.keep_husk(husk)
-            return answer.response.refused
-        return self._deliver(session, tenant, answer, husk)
-
-    def _deliver(self, session: Session, tenant: str, answer: Answer, husk: Husk | None) -> Grant:
-        """The connection of a lease that was granted. However that ends, no lease is left over."""
-        hands_over = self._takes_sockets and not session.uses_grpc
-        try:
-            grant = deliver(session, tenant, answer, husk, self._dress, hands_over)
-        except BaseException:
-            if (request := refund(answer.response)) is not None:
-                with suppress(TenantpoolError):
-                    session.tell(request)
-            raise
-        session.shelf.lend(grant)
-        self._count(is_filled=husk is not None and grant.husk is husk)
-        if self._configure is not None:
-            self._configure_one(self._configure, grant)
-        return grant
-
-    def _configure_one(self, configure: Callable[[C], None], grant: Grant) -> None:
-        """Do to a new connection what the application asked for, and commit it."""
-        conn: C = grant.conn  # type: ignore[assignment]
-        try:
-            configure(conn)
-            conn.commit()
-        except BaseException:
-            grant.shelf.give_back(grant)
-            raise
-
-    def _count(self, *, is_filled: bool) -> None:
-        self._counters.acquired += 1
-        if is_filled:
-            self._counters.hand_overs += 1
-        else:
-            self._counters.connects += 1
-
-    def _check(self, grant: Grant) -> None:
-        """Find out whether the lease is over, as it is for a worker that was stopped for long."""
-        session = self._session
-        if session is not None and session.shelf is grant.shelf:
-            session.is_good()
-
-    def _look(self, grants: Iterable[Grant]) -> None:
-        """Look at the leases in use, for those that last too long. Does not block."""
-        assert self._lookout is not None
-        self._lookout.look(monotonic(), filter(None, map(sight, grants)))
-
-    # -- the session ---------------------------------------------------------------------------
-
-    @staticmethod
-    def _deadline(timeout: float | None) -> float:
-        return monotonic() + (_LONGEST_ABSENCE if timeout is None else timeout)
-
-    def _session_by(self, deadline: float) -> Session:
-        """The session, begun if there is none; until *deadline* for a service that is not there.
-
-        Raises ServiceUnavailable then, and at once what the service refuses Hello with.
-        """
-        while True:
-            with self._connecting:
-                if self._closed:
-                    raise ManagerClosed(f"the client is {self._closed}")
-                session = self._session
-                if session is not None and session.is_good():
-                    return session
-                if monotonic() >= self._connect_at:
-                    self._try_connect(deadline)
-                    continue
-                failure = self._failure
-            if monotonic() >= deadline:
-                raise ServiceUnavailable(f"{self._target.name}: {failure}") from failure
-            time.sleep(max(0.0, min(self._connect_at, deadline) - monotonic()))
-
-    def _try_connect(self, deadline: float) -> None:
-        """Begin a session; note the failure if the service is not there."""
-        if self._session is not None:
-            self._session.join()
-        look = self._look if self._lookout is not None else None
-        session = Session(
-            self._target, self._linger, self._counters, self._on_drain, look, self._reports
-        )
-        left = deadline - monotonic()
-        try:
-            session.open(self._hello(), min(max(left, _SHORTEST_HELLO), _LONGEST_HELLO))
-        except (ServiceUnavailable, Draining) as error:
-            # With some chance in it: the workers of a service that comes back do not come at once.
-            self._pause = min(2 * self._pause, _LONGEST_PAUSE)
-            self._connect_at = monotonic() + self._pause * uniform(0.5, 1.0)
-            self._failure = error
-        else:
-            tracing.find()  # it may have been set up since
-            self._session = session
-            self._pause = _SHORTEST_PAUSE
-            self._counters.sessions += 1
-
-    def _hello(self) -> Hello:
-        name = self._worker or worker_name()
-        if self._delivery:
-            return Hello(worker=name, deliveries=[self._delivery])
-        if self._target.channel():
-            return Hello(
-                worker=name, deliveries=[DELIVERY_HAND_OFF, DELIVERY_GATEWAY, DELIVERY_DIRECT]
-            )
-        return Hello(worker=name, deliveries=[DELIVERY_GATEWAY, DELIVERY_DIRECT])
-
-    def _begin_anew(self) -> None:
-        """Forget any session: there was none, or it is another process's."""
-        tracing.find()
-        self._session = None
-        self._connecting = threading.Lock()
-        self._connect_at = 0.0
-        self._pause = _SHORTEST_PAUSE
-        self._failure = None
-        self._requests = token_hex(8)
-        self._numbers = count(1)
-
     def _disown(self) -> None:
         """This process is a fork of the one that used the client."""
-        session = self._session
-        self._begin_anew()
+        self._link.disown()
         if self._reports is not None:
             self._reports._disown()
-        if session is None:
-            return
-        session.disown()
-        if session.uses_grpc:
-            self._closed = "of the parent process, where gRPC was in use: make one in each process"

@@ -3,17 +3,13 @@
 
 from __future__ import annotations
 
-from tenantpool.client.durations import set_seconds
+from tenantpool.client.durations import patience, set_seconds
 from tenantpool.client.frames import refund
 from tenantpool.status import from_status
 from tenantpool.v1.lease_pb2 import DELIVERY_GATEWAY
 from tenantpool.v1.session_pb2 import SessionRequest
 
 from .session import Session
-
-_SLACK = 1.0
-"""Seconds by which the service may be late with an answer."""
-_DAY = 86400.0
 
 _VARIABLES = {
     "host": "PGHOST",
@@ -38,7 +34,7 @@ def environment(session: Session, tenant: str, timeout: float | None) -> dict[st
     acquire.delivery = DELIVERY_GATEWAY
     if timeout is not None:
         set_seconds(acquire.timeout, timeout)
-    response = (session.call(request, _DAY if timeout is None else timeout + _SLACK)).response
+    response = (session.call(request, patience(timeout))).response
     if response.HasField("refused"):
         raise from_status(response.refused)
     way = response.acquired.lease.gateway

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from functools import cache
 from time import monotonic
 from types import new_class
@@ -15,7 +15,6 @@ from tenantpool.insight.watch import Watch
 
 _WATCH = "_tenantpool_watch"
 """Where a connection keeps what watches its lease."""
-_SLOTS: Mapping[str, Any] = {"__slots__": ()}
 
 
 def attach(conn: Connection[Any], watch: Watch) -> None:
@@ -39,9 +38,31 @@ def watched(cursor_class: type[Any]) -> type[Any]:
     """*cursor_class*, whose statements are seen."""
     bases = (WatchedCursor, cursor_class)
     # Without slots each cursor would get a dictionary.
-    made = new_class(cursor_class.__name__, bases, exec_body=lambda body: body.update(_SLOTS))
+    body = {"__slots__": (), "execute": _watched_execute(cursor_class.execute)}
+    made = new_class(cursor_class.__name__, bases, exec_body=lambda names: names.update(body))
     made.__module__, made.__qualname__ = cursor_class.__module__, cursor_class.__qualname__
     return made
+
+
+def _watched_execute(execute: Callable[..., Any]) -> Callable[..., Any]:
+    """*execute* of a class of cursors, whose statements are seen.
+
+    It is called as it is: to find it by super() takes longer than all else that is done here.
+    """
+
+    def watched_execute(self: Any, query: Any, params: Any = None, **options: Any) -> Any:
+        """As psycopg's."""
+        watch: Watch | None = getattr(self._conn, _WATCH, None)
+        if watch is None or self._pgconn.pipeline_status:
+            return execute(self, query, params, **options)
+        began = monotonic()
+        try:
+            return execute(self, query, params, **options)
+        finally:
+            watch.ran(self, query, began)
+
+    watched_execute.__name__ = "execute"
+    return watched_execute
 
 
 class WatchedCursor:
@@ -54,17 +75,6 @@ class WatchedCursor:
 
     _conn: Any
     _pgconn: Any
-
-    def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
-        """As psycopg's."""
-        watch: Watch | None = getattr(self._conn, _WATCH, None)
-        if watch is None or self._pgconn.pipeline_status:
-            return super().execute(query, params, **options)  # type: ignore[misc]
-        began = monotonic()
-        try:
-            return super().execute(query, params, **options)  # type: ignore[misc]
-        finally:
-            watch.ran(self, query, began)
 
     def executemany(self, query: Any, params_seq: Any, **options: Any) -> Any:
         """As psycopg's; all of it counts as one statement."""

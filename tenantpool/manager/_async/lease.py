@@ -44,7 +44,7 @@ class AsyncLease(Request):
     def __init__(
         self, shell: AsyncShell, tenant: Tenant, timeout: float | None, priority: int
     ) -> None:
-        super().__init__(tenant, priority)
+        Request.__init__(self, tenant, priority)  # super() would take as long as all of it
         self.shell = shell
         self._timeout = tenant.limits.acquire_timeout if timeout is None else timeout
         self._signal: AsyncSignal | None = None
@@ -167,13 +167,15 @@ class AsyncLease(Request):
         if link is None:
             raise LeaseEnded(f"{self.tenant.name}: the lease was not entered, or ended already")
         self.link = None
+        is_ready = self.state != REVOKED and link.is_clean
         try:
-            if not dropped and (self.state == REVOKED or not link.is_clean):
+            if not (is_ready or dropped):
                 await self._finish(link, failed)
         finally:
             link.conn._pool = link.pool
+            healthy = is_ready or link.is_clean
             with shell.lock:
-                actions = shell.core.release(monotonic(), self, healthy=link.is_clean)
+                actions = shell.core.release(monotonic(), self, healthy=healthy)
             if actions:
                 shell.perform(actions)
             if self.span is not None:

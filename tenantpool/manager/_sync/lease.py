@@ -43,7 +43,7 @@ class Lease(Request):
     __slots__ = ("_at", "_code", "_signal", "_timeout", "link", "shell", "span", "wanted_by")
 
     def __init__(self, shell: Shell, tenant: Tenant, timeout: float | None, priority: int) -> None:
-        super().__init__(tenant, priority)
+        Request.__init__(self, tenant, priority)  # super() would take as long as all of it
         self.shell = shell
         self._timeout = tenant.limits.acquire_timeout if timeout is None else timeout
         self._signal: Signal | None = None
@@ -166,13 +166,15 @@ class Lease(Request):
         if link is None:
             raise LeaseEnded(f"{self.tenant.name}: the lease was not entered, or ended already")
         self.link = None
+        is_ready = self.state != REVOKED and link.is_clean
         try:
-            if not dropped and (self.state == REVOKED or not link.is_clean):
+            if not (is_ready or dropped):
                 self._finish(link, failed)
         finally:
             link.conn._pool = link.pool
+            healthy = is_ready or link.is_clean
             with shell.lock:
-                actions = shell.core.release(monotonic(), self, healthy=link.is_clean)
+                actions = shell.core.release(monotonic(), self, healthy=healthy)
             if actions:
                 shell.perform(actions)
             if self.span is not None:

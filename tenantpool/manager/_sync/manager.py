@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,29 +20,20 @@ from tenantpool.config.overrides import Overrides
 from tenantpool.config.plan import Plan
 from tenantpool.config.roster import Roster
 from tenantpool.core.tenant import Tenant
-from tenantpool.errors import ConfigError, LeaseEnded, ManagerClosed
+from tenantpool.errors import LeaseEnded
 from tenantpool.insight.insight import Insight
-from tenantpool.journal import report
-from tenantpool.manager import forks
 from tenantpool.manager.capacity import check_mark, check_room
 from tenantpool.manager.foresight import Impact, impacts
 from tenantpool.manager.health import Health, assess
 from tenantpool.manager.recent import Recorder
-from tenantpool.manager.register import Register
 from tenantpool.manager.result import Result
 from tenantpool.manager.stats import ManagerStats, snapshot
 
-from .catalog import Catalog
-from .changes import Changes
-from .clock import Clock
 from .lease import Lease
 from .pool import TenantPool
-from .scaling import Scaling
-from .seating import Seating
+from .runtime import Runtime
 from .shell import Shell
-from .watched import WatchedLease, sight
 
-_LONGEST_START = 60.0
 _LONGEST_WARMUP = 60.0
 _LONGEST_DRAIN = 60.0
 
@@ -86,43 +76,40 @@ class Manager:
         if mark is not None:
             check_mark(mark)
         check_room(roster.settings, mark)
-        self._mark = mark
-        self._register = Register(register) if mark is not None and register is not None else None
-        self._connection_class = connection_class
-        self._kwargs = dict(kwargs or {})
-        self._configure = configure
-        self._state = "not open yet"
-        self._seating = Seating(roster)
-        self._shells = self._seating.shells
-        self._seats = self._seating.seats
-        self._changes = Changes(self._seating, self._make_shell, mark)
-        self._catalog = Catalog(self._seating, self._changes, mark)
-        self.scaling = Scaling(self._seating)
+        self._runtime = Runtime(
+            roster, connection_class, dict(kwargs or {}), configure, mark, register
+        )
+        self._shells = self._runtime.shells
+        self._seats = self._runtime.seating.seats
+        self.scaling = self._runtime.scaling
         """Caps that follow what is used (``autoscale`` in a tier)."""
-        self._recorder = Recorder(self._shells)
-        self._look_into(roster.settings)
 
     def __repr__(self) -> str:
         databases = ", ".join(
             f"{shell.name} {shell.core.used}/{shell.core.limits.capacity}"
             for shell in self._shells.values()
         )
-        return f"<{type(self).__name__} {self._state}: {databases or repr(self.settings)}>"
+        return f"<{type(self).__name__} {self._runtime.state}: {databases or repr(self.settings)}>"
 
     @property
     def roster(self) -> Roster:
         """Who is a tenant now, and what each one gets."""
-        return self._seating.roster
+        return self._runtime.seating.roster
 
     @property
     def settings(self) -> Settings:
         """The configuration that is in force."""
-        return self._seating.roster.settings
+        return self._runtime.settings
 
     @property
     def is_open(self) -> bool:
         """Whether it lends connections."""
-        return self._state == "open"
+        return self._runtime.is_open
+
+    @property
+    def insight(self) -> Insight | None:
+        """What statements and leases tell; None unless the settings ask for it."""
+        return self._runtime.insight
 
     # -- life ----------------------------------------------------------------------------------
 
@@ -146,24 +133,7 @@ class Manager:
         this manager has been open before. A database that can't be reached is no error: its
         tenants are refused, and it is asked again. So is a catalog that can't be read.
         """
-        if self._state != "not open yet":
-            raise ManagerClosed(f"the manager is {self._state} and can't be opened")
-        self._state = "open"
-        tracing.find()
-        if self._register is not None:
-            self._register.open()
-        self._clock = Clock(self._wake, self._sweep, lambda: self.settings.sweep_interval)
-        self._shells |= {name: self._make_shell(name) for name in self.settings.databases}
-        forks.watch(self)
-        self._clock.start()
-        try:
-            for answer in [shell.start() for shell in self._shells.values()]:
-                answer.wait(_LONGEST_START)
-            self._check_guarantees()
-            self._catalog.start().wait(_LONGEST_START)
-        except BaseException:
-            self.close(0.0)
-            raise
+        self._runtime.open()
 
     def close(self, grace: float | None = None) -> int:
         """Refuse new leases, wait up to *grace* seconds for those in use, revoke the rest.
@@ -171,55 +141,7 @@ class Manager:
         *grace* is the settings' ``close_grace`` by default. Blocks until every backend is gone.
         Return how many leases had to be revoked. Closing twice does nothing.
         """
-        if not self.is_open:
-            return 0
-        self._state = "closed"
-        self._seats.clear()
-        deadline = monotonic() + (self.settings.close_grace if grace is None else grace)
-        self._clock.stop()
-        self._catalog.stop()
-        self.refuse()
-        revoked = 0
-        for shell in self._shells.values():
-            revoked += shell.close(max(0.0, deadline - monotonic()))
-        if self._register is not None:
-            self._register.close()
-        return revoked
-
-    def _make_shell(self, name: str) -> Shell:
-        return Shell(
-            name,
-            self.settings,
-            alarm=self._clock.ring_at,
-            seating=self._seating,
-            connection_class=self._connection_class,
-            kwargs=self._kwargs,
-            configure=self._configure,
-            mark=self._mark,
-            register=self._register,
-            insight=self.insight,
-        )
-
-    def _look_into(self, settings: Settings) -> None:
-        """Look at statements from now on, or no more; leases in use go on as they are."""
-        wanted = settings.insight
-        self.insight = Insight(wanted.options()) if wanted.enabled else None
-        """What statements and leases tell; None unless the settings ask for it."""
-        self._lookout = self.insight.lookout() if self.insight is not None else None
-        self._lease_class = Lease if self.insight is None else WatchedLease
-        for shell in self._shells.values():
-            shell.insight = self.insight or shell.insight
-
-    def _check_guarantees(self) -> None:
-        for shell in self._shells.values():
-            size = shell.steward.size
-            if not size:
-                continue
-            self.settings.check_capacity(shell.name, size)
-            try:
-                self.roster.check_capacity(shell.name, size)
-            except ConfigError as error:  # by overrides: no reason not to start
-                report(logging.WARNING, "guarantees can't be kept", error=error)
+        return self._runtime.close(self.settings.close_grace if grace is None else grace)
 
     # -- leases --------------------------------------------------------------------------------
 
@@ -230,8 +152,8 @@ class Manager:
         all), before requests of the same tenant with a lower *priority*. Raises UnknownTenant
         here, and any other Refused on entering.
         """
-        shell, seat = self._seats.get(tenant) or self._admit(tenant)
-        return self._lease_class(shell, seat, timeout, priority)
+        shell, seat = self._seats.get(tenant) or self._runtime.admit(tenant)
+        return self._runtime.lease_class(shell, seat, timeout, priority)
 
     def acquire(
         self, tenant: str, *, timeout: float | None = None, priority: int = 0
@@ -304,7 +226,7 @@ class Manager:
         Blocks for a moment. Raises ConfigError for a capacity that has no room for the manager's
         own connections.
         """
-        return self._changes.plan(settings, overrides)
+        return self._runtime.changes.plan(settings, overrides)
 
     def foresee(self, settings: Settings) -> list[Impact]:
         """Whom these would hit, of those who have been asked for; see ``Impact``.
@@ -338,14 +260,7 @@ class Manager:
         exceed a capacity that is known now, and for a capacity that has no room for the manager's
         own connections; and ManagerClosed.
         """
-        if not self.is_open:
-            raise ManagerClosed(f"the manager is {self._state}")
-        before = self.settings.insight
-        plan = self._changes.apply(settings, overrides, by or {})
-        if self.settings.insight != before:
-            self._look_into(self.settings)
-        self._catalog.keep_up()
-        return plan
+        return self._runtime.apply(settings, overrides, by or {})
 
     # -- the operator --------------------------------------------------------------------------
 
@@ -391,8 +306,7 @@ class Manager:
 
         Connections close as they come back; ``close`` does the rest. Does not block.
         """
-        for shell in self._shells.values():
-            shell.step(shell.core.shutdown)
+        self._runtime.refuse()
 
     def evict(self, tenant: str) -> None:
         """Close the idle connections of the tenant's pool. Does not block."""
@@ -406,7 +320,7 @@ class Manager:
 
     def leases(self) -> list[Lease]:
         """The leases in use: ``tenant``, ``holder``, ``held``. Does not block."""
-        return [lease for shell in self._shells.values() for lease in shell.leases()]
+        return self._runtime.leases()
 
     def revoke(self, lease: Lease) -> None:
         """Take a connection away from its holder. Does not block.
@@ -426,7 +340,7 @@ class Manager:
         Tenants are judged by the last minutes, as soon as they have been watched for one.
         """
         servers = [shell.server for shell in self._shells.values()]
-        return assess(self.stats(), list(self._recorder.recent(monotonic())), servers)
+        return assess(self.stats(), list(self.recorder.recent(monotonic())), servers)
 
     # -- inside --------------------------------------------------------------------------------
 
@@ -438,39 +352,11 @@ class Manager:
     @property
     def recorder(self) -> Recorder:
         """What tenants did in the last minutes: for what reads it some at a time."""
-        return self._recorder
+        return self._runtime.recorder
 
     def seat(self, tenant: str) -> tuple[Shell, Tenant]:
         """Where the tenant is served: for the lease service. Does not block.
 
         Raises UnknownTenant, and ManagerClosed.
         """
-        return self._seats.get(tenant) or self._admit(tenant)
-
-    def _admit(self, name: str) -> tuple[Shell, Tenant]:
-        """Look a tenant up in the roster, once."""
-        if not self.is_open:
-            raise ManagerClosed(f"the manager is {self._state}")
-        return self._seating.admit(name)
-
-    def _disown(self) -> None:
-        """This process is a fork of the one that opened the manager."""
-        self._state = "of the parent process: make one in each process"
-        self._seats.clear()
-        for shell in self._shells.values():
-            shell.disown()
-        if self._register is not None:
-            self._register.disown()
-
-    def _wake(self) -> None:
-        for shell in list(self._shells.values()):
-            shell.step(shell.core.wake)
-
-    def _sweep(self) -> None:
-        for shell in list(self._shells.values()):
-            shell.sweep()
-        self.scaling.sweep()
-        self._recorder.sweep(monotonic())
-        self._changes.tidy()
-        if self._lookout is not None:
-            self._lookout.look(monotonic(), map(sight, self.leases()))
+        return self._seats.get(tenant) or self._runtime.admit(tenant)

@@ -10,11 +10,11 @@ import psycopg
 
 from tenantpool.concurrency import Lock
 from tenantpool.config import Database, Settings
-from tenantpool.config.conninfo import join_conninfo
 from tenantpool.config.resolved import PoolSpec
 from tenantpool.core.request import GRANTED
 from tenantpool.errors import ConnectFailed, LeaseEnded, NotAllowed
 from tenantpool.journal import report
+from tenantpool.libpq import join_conninfo
 from tenantpool.manager.capacity import QUERY, room_of
 from tenantpool.manager.register import Register
 from tenantpool.pools._sync.answer import Row

@@ -28,8 +28,10 @@ class WatchedLease(Lease):
     watch: Watch
     """There while it is in use."""
 
+    # Its base is named, as super() would cost a tenth of what is done for a lease here.
+
     def __enter__(self) -> Connection[Any]:
-        conn = super().__enter__()
+        conn = Lease.__enter__(self)
         insight = self.shell.insight
         assert insight is not None
         self.watch = insight.watch(self.tenant.name)
@@ -46,7 +48,7 @@ class WatchedLease(Lease):
                 if not dropped and (slow := self.watch.slow_read) is not None:
                     self._explain(link, slow, failed)
         finally:
-            super().end(failed=failed, dropped=dropped)
+            Lease.end(self, failed=failed, dropped=dropped)
 
     def _explain(self, link: Link, slow: Slow, failed: bool) -> None:
         """Look at the plan of a *slow* read, unless that would keep anybody waiting.

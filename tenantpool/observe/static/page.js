@@ -35,18 +35,22 @@
     }
   }
 
+  // What has a key is the same wherever it stands: a row stays itself when rows change places.
   function children(old, fresh) {
     const wanted = [...fresh.childNodes];
-    const ids = new Set(wanted.map(key).filter(Boolean));
-    for (const child of [...old.childNodes]) {
-      if (key(child) && !ids.has(key(child))) child.remove();
+    const known = new Map([...old.childNodes].filter(key).map((child) => [key(child), child]));
+    const keys = new Set(wanted.map(key));
+    for (const [id, child] of known) {
+      if (!keys.has(id)) child.remove();
     }
     wanted.forEach((child, index) => {
       const there = old.childNodes[index];
-      if (!there) {
-        old.append(child);
-      } else if (key(child) && key(there) && key(child) !== key(there)) {
-        there.before([...old.childNodes].find((each) => key(each) === key(child)) || child);
+      const same = known.get(key(child));
+      if (same) {
+        if (same !== there) old.insertBefore(same, there || null);
+        morph(same, child);
+      } else if (!there || key(child) || key(there)) {
+        old.insertBefore(child, there || null);
       } else {
         morph(there, child);
       }
@@ -54,16 +58,33 @@
     while (old.childNodes.length > wanted.length) old.lastChild.remove();
   }
 
+  // While somebody selects text, nothing moves under it.
+  let held = null;
+  const isSelecting = () => {
+    const selection = getSelection();
+    return Boolean(selection) && !selection.isCollapsed && main.contains(selection.anchorNode);
+  };
+  document.addEventListener("selectionchange", () => {
+    if (held !== null && !isSelecting()) show(held);
+  });
+
   function show(html) {
+    held = isSelecting() ? html : null;
+    if (held !== null) return;
     const parsed = new DOMParser().parseFromString(`<main>${html}</main>`, "text/html");
     const fresh = parsed.body.firstChild;
-    [main, fresh].forEach(withoutBlanks);
+    const focused = document.activeElement;
+    withoutBlanks(main);
+    withoutBlanks(fresh);
     children(main, fresh);
+    // What was moved to its new place has lost the focus.
+    if (focused !== document.activeElement && main.contains(focused)) focused.focus({ preventScroll: true });
   }
 
-  // Between sections blanks mean nothing, and would shift what is compared.
-  function withoutBlanks(parent) {
-    for (const child of [...parent.childNodes]) {
+  // Between sections and between rows blanks mean nothing, and would shift what is compared.
+  function withoutBlanks(root) {
+    const parents = new Set([root, ...[...root.querySelectorAll("[data-id]")].map((row) => row.parentNode)]);
+    for (const child of [...parents].flatMap((parent) => [...parent.childNodes])) {
       if (child.nodeType === Node.TEXT_NODE && !child.data.trim()) child.remove();
     }
   }
@@ -74,28 +95,37 @@
   const points = [];
   const charts = new Map();
   const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  const reasons = () => [...new Set(points.flatMap(({ refused }) =>
-    Object.keys(refused).filter((reason) => refused[reason])))].sort();
+  const REASONS = {
+    TENANT_LIMIT: "--t0", QUEUE_FULL: "--t1", DATABASE_LIMIT: "--t2", CONNECT_FAILED: "--t3", BREAKER_OPEN: "--t4", RATE_LIMIT: "--t5",
+  };
+
+  // A line for each usual reason that there is, in a colour of its own, and one for all others.
+  function refusals() {
+    const seen = new Set(points.flatMap(({ refused }) => Object.keys(refused).filter((reason) => refused[reason])));
+    const others = [...seen].filter((reason) => !(reason in REASONS));
+    const lines = Object.entries(REASONS).filter(([reason]) => seen.has(reason)).map(([reason, stroke]) => [
+      words(reason), (p) => p.refused[reason] || 0, stroke,
+    ]);
+    const sum = (p) => others.reduce((total, reason) => total + (p.refused[reason] || 0), 0);
+    return others.length ? [...lines, [others.length > 1 ? "other" : words(others[0]), sum, "--muted"]] : lines;
+  }
+
+  const words = (reason) => reason.toLowerCase().replaceAll("_", " ");
   const brief = (value) => (value >= 10 || value === 0 ? value.toFixed(0) : value.toPrecision(2));
   const time = (value) =>
     value < 0.001 ? (value ? `${(value * 1e6).toFixed(0)} µs` : "0")
     : value < 1 ? `${brief(value * 1e3)} ms` : `${brief(value)} s`;
 
   const KINDS = {
-    leases: { lines: () => [["leases", (p) => p.leases, "--t0"]], format: brief, least: 1 },
+    leases: { fill: true, lines: () => [["leases", (p) => p.leases, "--t0"]], format: brief, least: 1 },
     waits: {
       lines: () => [["p50", (p) => p.p50, "--t0"], ["p99", (p) => p.p99, "--t1"]],
       format: time,
       least: 0.001,
     },
-    refused: {
-      lines: () => reasons().map((reason, n) => [
-        reason.toLowerCase().replaceAll("_", " "), (p) => p.refused[reason] || 0, `--t${n % 6}`,
-      ]),
-      format: brief,
-      least: 1,
-    },
+    refused: { lines: refusals, format: brief, least: 1 },
     saturation: {
+      fill: true,
       lines: () => [["lent", (p) => p.lent, "--t0"], ["open", (p) => p.used, "--t4"]],
       format: (value) => `${Math.round(value * 100)} %`,
       range: [0, 1],
@@ -129,6 +159,7 @@
     const ago = (at) => (at === 0 ? "now" : at % 60 ? `${at} s` : `${at / 60} min`).replace("-", "−");
     const span = (u, low) => [Math.min(low ?? 0, -60), 0];
     const top = (u, low, high) => kind.range || [0, Math.max(high || 0, kind.least) * 1.15];
+    sizes.observe(plot);
     return new uPlot({
       width: plot.clientWidth, height: plot.clientHeight,
       legend: { show: false },
@@ -141,7 +172,7 @@
       ],
       series: [{}, ...lines.map(([label, , stroke], n) => ({
         label, stroke: color(stroke), width: 1.75, spanGaps: false,
-        fill: n === 0 ? `${color(stroke)}22` : undefined, points: { show: false },
+        fill: kind.fill && n === 0 ? `${color(stroke)}22` : undefined, points: { show: false },
       }))],
       hooks: { setCursor: [(u) => tip(place, u, kind, lines)] },
     }, data, plot);
@@ -158,12 +189,21 @@
     return list;
   }
 
+  // What the lines say where the pointer is; the charts beside it say theirs of the same moment.
   function tip(place, u, kind, lines) {
-    const { idx } = u.cursor;
-    place.title = idx == null ? "" : lines.map(([name], n) => {
+    place.querySelector(".tip")?.remove();
+    const { idx, left } = u.cursor;
+    if (idx == null || left < 0) return;
+    const box = u.over.appendChild(document.createElement("div"));
+    box.className = "tip";
+    const list = box.appendChild(legend(lines));
+    list.className = "";
+    [...list.children].forEach((item, n) => {
       const value = u.data[n + 1][idx];
-      return `${name} ${value == null ? "–" : kind.format(value)}`;
-    }).join(" · ");
+      item.appendChild(document.createElement("b")).textContent = value == null ? "–" : kind.format(value);
+    });
+    const width = box.offsetWidth;
+    box.style.left = `${Math.max(0, left + 12 + width > u.over.clientWidth ? left - 12 - width : left + 12)}px`;
   }
 
   function redraw() {
@@ -172,13 +212,13 @@
     draw();
   }
 
-  const widths = new ResizeObserver(() => {
+  const sizes = new ResizeObserver(() => {
     for (const [place, { chart }] of charts) {
       const { clientWidth: width, clientHeight: height } = place.firstChild;
-      if (width !== chart.width) chart.setSize({ width, height });
+      if (width !== chart.width || height !== chart.height) chart.setSize({ width, height });
     }
   });
-  widths.observe(main);
+  sizes.observe(main);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 
   // -- the stream -----------------------------------------------------------------------------

@@ -70,8 +70,7 @@ class Link:
 
     def open(self) -> None:
         """Connect and configure. Raises what psycopg, or the application's function, raises."""
-        with self._witness.watching():
-            self.conn = self.pool.connect()
+        self.conn = self.pool.connect(self._witness)
         self._witness.add(self.conn.fileno())
         self.pid = self.conn.pgconn.backend_pid
         self.pool.configure(self.conn)

@@ -89,8 +89,8 @@ async def test_a_worker_that_was_stopped_does_not_believe_its_lease(
     fake.ttl = 0.5
     async with raises(LeaseEnded, match="over"), client.connection("a"):
         fake.mute = True  # no heartbeat is answered, as if we had not sent any
-        assert client._session is not None
-        too_late = client._session.good_until
+        assert client._link.session is not None
+        too_late = client._link.session.good_until
         time.sleep(max(0.0, too_late - monotonic()))
         assert monotonic() >= too_late
     fake.mute = False
@@ -114,7 +114,7 @@ async def test_a_service_that_comes_back(client: Client, fake: FakeService):
         with pytest.raises(psycopg.OperationalError):
             await conn.execute("select 1")
     waiting = Background(use, client, timeout=20)
-    await wait_until(lambda: client._failure is not None)
+    await wait_until(lambda: client._link.failure is not None)
     fake.start()
     await waiting.result()
     assert client.stats().sessions == 2
@@ -148,7 +148,7 @@ async def test_no_answer_is_not_waited_for_for_ever(
     client: Client, fake: FakeService, monkeypatch: pytest.MonkeyPatch
 ):
     await use(client)
-    monkeypatch.setattr(f"{type(client).__module__}._SLACK", 0.05)
+    monkeypatch.setattr("tenantpool.client.durations._SLACK", 0.05)
     fake.mute = True
     with pytest.raises(ServiceUnavailable, match="no answer"):
         await client.acquire("a", timeout=0.05)
@@ -161,7 +161,7 @@ async def test_a_lease_that_comes_too_late_is_given_back(
     client: Client, fake: FakeService, monkeypatch: pytest.MonkeyPatch
 ):
     await use(client)
-    monkeypatch.setattr(f"{type(client).__module__}._SLACK", 0.05)
+    monkeypatch.setattr("tenantpool.client.durations._SLACK", 0.05)
     fake.mute = True
     with pytest.raises(ServiceUnavailable):
         await client.acquire("a", timeout=0.05)

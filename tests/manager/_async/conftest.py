@@ -7,9 +7,10 @@ import pytest
 from tenantpool import AsyncManager
 from tenantpool.embedded import EmbeddedPostgres
 from tests.manager._async.helpers import OpenManager, open_manager
+from tests.manager._async.watched import watched
 from tests.manager.support import make_settings
 
-__all__ = ["open_manager"]
+__all__ = ["open_manager", "watched"]
 
 
 @pytest.fixture

@@ -1,11 +1,9 @@
-"""Query insight in a manager: what statements and leases tell, on a real database."""
+"""Query insight in a manager: what statements tell, on a real database."""
 
 from __future__ import annotations
 
-import inspect
 import logging
-from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import psycopg
 import pytest
@@ -13,12 +11,11 @@ from psycopg import AsyncClientCursor, AsyncCursor, AsyncRawCursor, sql
 from psycopg.rows import dict_row
 from sqlalchemy import NullPool, text
 
-from tenantpool import AsyncManager, LeaseEnded
 from tenantpool.config import Settings
 from tenantpool.embedded import EmbeddedPostgres
 from tenantpool.errors import ConfigError
-from tenantpool.insight import Finding, Insight
-from tests.manager._async.helpers import Background, OpenManager, raises, wait_until
+from tests.manager._async.helpers import OpenManager, raises
+from tests.manager._async.watched import ALWAYS, SLOW, Watched, found, here, insight
 from tests.manager.support import make_settings
 from tests.support.servers import on_latest
 
@@ -28,58 +25,6 @@ else:
     from sqlalchemy import create_engine
 
 SECRET = "s3cret"
-SLOW = 0.05
-ALWAYS = 1e-6
-
-
-class Watched(Protocol):
-    """The fixture ``watched``."""
-
-    async def __call__(
-        self, *, capacity: int = ..., kwargs: Mapping[str, Any] | None = ..., **options: Any
-    ) -> AsyncManager: ...
-
-
-@pytest.fixture
-async def watched(postgres: EmbeddedPostgres, database: str, open_manager: OpenManager) -> Watched:
-    """``watched(slow=...)`` returns a manager with insight; tenant ``a`` has a table of items."""
-    with psycopg.connect(postgres.dsn(dbname=database), autocommit=True) as conn:
-        conn.execute(
-            "create table items as select g as id, 's3cret' || g as name"
-            " from generate_series(1, 50000) g"
-        )
-        conn.execute("analyze items")
-
-    async def make(
-        *, capacity: int = 4, kwargs: Mapping[str, Any] | None = None, **options: Any
-    ) -> AsyncManager:
-        settings = make_settings(
-            postgres,
-            {"a": {"dbname": database}},
-            sections={"insight": {"enabled": True, "slow": 30, "log_interval": 0, **options}},
-            capacity=capacity,
-        )
-        return await open_manager(settings, kwargs=kwargs)
-
-    return make
-
-
-def insight(manager: AsyncManager) -> Insight:
-    assert manager.insight is not None
-    return manager.insight
-
-
-def found(manager: AsyncManager, kind: str) -> list[Finding]:
-    return [finding for finding in insight(manager).findings("a") if finding.kind == kind]
-
-
-def here(offset: int = 0) -> str:
-    """``file:line in function`` of the caller, *offset* lines on."""
-    frame = inspect.currentframe()
-    assert frame is not None
-    assert frame.f_back is not None
-    code = frame.f_back.f_code
-    return f"{code.co_filename}:{frame.f_back.f_lineno + offset} in {code.co_qualname}"
 
 
 @on_latest
@@ -295,164 +240,6 @@ async def test_what_sqlalchemy_runs_is_found_at_the_applications_line(watched: W
     await engine.dispose()
     [finding] = found(manager, "repeated statement")
     assert (finding.count, finding.place) == (6, place)
-
-
-async def test_the_plan_of_a_slow_read_is_put_into_words(watched: Watched):
-    manager = await watched(slow=ALWAYS, explain=True)
-    async with manager.connection("a") as conn:
-        await conn.execute("select * from items where name = 's3cret5'")
-        place = here(-1)
-    [finding] = found(manager, "plan")
-    assert finding.what.startswith("Seq Scan of items: all of it is read, at a cost of ")
-    assert finding.fix == "index the columns of its condition (name = ?::text)"
-    assert (finding.statement, finding.place) == ("select * from items where name = ?", place)
-
-
-async def test_with_parameters_it_is_the_generic_plan(watched: Watched):
-    manager = await watched(slow=ALWAYS, explain=True)
-    async with manager.connection("a") as conn:
-        await conn.execute("select * from items where name = %s", ["s3cret5"])
-    [finding] = found(manager, "plan")
-    assert finding.what.startswith("Seq Scan of items: ")
-    assert finding.what.endswith(" (a generic plan: parameters are not kept)")
-
-
-@on_latest
-async def test_explain_analyze_runs_reads_without_parameters_once_more(watched: Watched):
-    manager = await watched(slow=ALWAYS, explain=True, explain_analyze=True)
-    async with manager.connection("a") as conn:
-        await conn.execute("select * from items where name = 's3cret5'")
-    [removed] = [f for f in found(manager, "plan") if f.what.startswith("rows removed")]
-    assert "49,999 rows were read and thrown away to keep 1" in removed.what
-
-
-@on_latest
-async def test_explain_analyze_changes_nothing(watched: Watched):
-    manager = await watched(slow=ALWAYS, explain=True, explain_analyze=True)
-    await manager.execute("a", "create sequence seq")
-    await manager.execute(
-        "a", "create function next() returns bigint return nextval('seq')"
-    )  # a change that the words of a statement do not show
-    async with manager.connection("a") as conn:
-        cursor = await conn.execute("select next()")
-        assert await cursor.fetchone() == (1,)
-    async with manager.connection("a") as conn:
-        assert await (await conn.execute("select last_value from seq")).fetchone() == (1,)
-
-
-@on_latest
-async def test_the_plan_of_a_shape_is_looked_at_once_in_an_interval(watched: Watched):
-    manager = await watched(slow=ALWAYS, explain=True)
-    for number in range(3):
-        async with manager.connection("a") as conn:
-            await conn.execute(f"select * from items where name = 's3cret{number}'")
-    [finding] = found(manager, "plan")
-    assert finding.times == 1
-    assert found(manager, "slow statement")[0].times == 3
-
-
-@on_latest
-async def test_nothing_is_explained_while_somebody_waits(watched: Watched):
-    manager = await watched(capacity=1, slow=ALWAYS, explain=True)
-
-    async def wait() -> None:
-        async with manager.connection("a"):
-            pass
-
-    async with manager.connection("a") as conn:
-        await conn.execute("select * from items where name = 's3cret5'")
-        waiter = Background(wait)
-        await wait_until(lambda: manager.stats().tenants["a"].waiting == 1)
-    await waiter.result()
-    assert found(manager, "plan") == []
-    async with manager.connection("a") as conn:
-        await conn.execute("select * from items where name = 's3cret5'")
-    assert len(found(manager, "plan")) == 1
-
-
-@on_latest
-async def test_the_holders_transaction_ends_as_it_would(watched: Watched):
-    manager = await watched(slow=ALWAYS, explain=True)
-    async with manager.connection("a") as conn:
-        await conn.execute("insert into items values (-1)")
-        await conn.execute("select * from items where name = 's3cret5'")
-    async with raises(ZeroDivisionError), manager.connection("a") as conn:
-        await conn.execute("insert into items values (-2)")
-        await conn.execute("select * from items where name = 's3cret5' and id > 0")
-        raise ZeroDivisionError
-    assert len(found(manager, "plan")) == 2
-    result = await manager.execute("a", "select id from items where id < 0")
-    assert result.fetchall() == [(-1,)]
-
-
-@on_latest
-async def test_what_can_not_be_explained_is_no_error_of_the_holders(
-    watched: Watched, caplog: pytest.LogCaptureFixture
-):
-    manager = await watched(slow=ALWAYS, explain=True)
-    caplog.set_level(logging.DEBUG, "tenantpool")
-    async with manager.connection("a") as conn:
-        await conn.execute("create temp table mine on commit drop as select 's3cret' as name")
-        await conn.execute("select * from mine where name <> 's3cret'")
-    [failed] = [r for r in caplog.records if r.getMessage().startswith("explain failed")]
-    assert failed.fields == {"error": "UndefinedTable", "state": "42P01"}  # type: ignore[attr-defined]
-    async with manager.connection("a") as conn:
-        assert not conn.autocommit
-        assert await (await conn.execute("select 1")).fetchone() == (1,)
-
-
-@on_latest
-async def test_a_commit_that_fails_is_raised_although_a_plan_was_due(watched: Watched):
-    manager = await watched(slow=ALWAYS, explain=True)
-    await manager.execute("a", "create table u (id int unique deferrable initially deferred)")
-    async with raises(psycopg.errors.UniqueViolation), manager.connection("a") as conn:
-        await conn.execute("insert into u values (1), (1)")
-        await conn.execute("select * from items where name = 's3cret5'")
-    assert manager.leases() == []
-
-
-@on_latest
-async def test_a_revoked_lease_is_not_explained(watched: Watched):
-    manager = await watched(slow=ALWAYS, explain=True)
-    async with raises((LeaseEnded, psycopg.OperationalError)), manager.connection("a") as conn:
-        await conn.execute("select * from items where name = 's3cret5'")
-        [lease] = manager.leases()
-        manager.revoke(lease)
-    assert found(manager, "plan") == []
-
-
-@on_latest
-async def test_idle_in_transaction_is_found(watched: Watched):
-    manager = await watched(idle_in_transaction=0.2)
-    async with manager.connection("a") as conn:
-        place = here(-1)
-        await conn.execute("select 1")
-        await wait_until(lambda: found(manager, "idle in transaction"))
-        await conn.rollback()
-    [finding] = found(manager, "idle in transaction")
-    assert finding.place == place
-    assert finding.seconds >= 0.2
-    assert "commit" in finding.fix
-
-
-@on_latest
-async def test_a_lease_without_a_transaction_is_not_idle_in_one(watched: Watched):
-    manager = await watched(idle_in_transaction=0.1, long_lease=0.5)
-    async with manager.connection("a") as conn:
-        await conn.execute("select 1")
-        await conn.commit()
-        await wait_until(lambda: found(manager, "long lease"))
-    assert found(manager, "idle in transaction") == []
-
-
-@on_latest
-async def test_a_long_lease_is_found_while_it_lasts(watched: Watched):
-    manager = await watched(long_lease=0.2)
-    async with manager.connection("a"):
-        place = here(-1)
-        await wait_until(lambda: found(manager, "long lease"))
-    [finding] = found(manager, "long lease")
-    assert finding.place == place
 
 
 @on_latest

@@ -8,9 +8,10 @@ import pytest
 from tenantpool import Manager
 from tenantpool.embedded import EmbeddedPostgres
 from tests.manager._sync.helpers import OpenManager, open_manager
+from tests.manager._sync.watched import watched
 from tests.manager.support import make_settings
 
-__all__ = ["open_manager"]
+__all__ = ["open_manager", "watched"]
 
 
 @pytest.fixture

@@ -16,14 +16,13 @@ from tests.stress.crowd import (
     ADMITTED,
     CAPACITY,
     SECONDS,
-    SEED,
     WATCHERS,
-    Dice,
     Operator,
     crowd,
     is_at_rest,
     nothing_left,
 )
+from tests.support.dice import SEED, Dice
 from tests.support.sampler import Sampler
 
 GUESTS = 20

@@ -15,7 +15,8 @@ import psycopg
 from tenantpool import Manager
 from tenantpool.embedded.server import StopMode
 from tenantpool.errors import LeaseEnded, Refused
-from tests.stress.crowd import Dice, Operator
+from tests.stress.crowd import Operator
+from tests.support.dice import Dice
 from tests.support.wait import TIMEOUT
 
 LONGEST_VISIT = 0.02

@@ -1,0 +1,74 @@
+"""Connecting with libpq alone, in bounded time."""
+
+from __future__ import annotations
+
+import asyncio
+import select
+from collections.abc import Mapping
+from time import monotonic
+from typing import Any
+
+from psycopg import OperationalError
+from psycopg.conninfo import conninfo_attempts_async
+from psycopg.errors import ConnectionTimeout
+from psycopg.pq import PGconn, PollingStatus, abc
+
+from tenantpool.concurrency import AsyncSignal
+from tenantpool.pools.watch import Sockets
+
+from .answer import readable
+
+_READING, _WRITING, _OK = PollingStatus.READING, PollingStatus.WRITING, PollingStatus.OK
+
+
+async def connect(conninfo: str, timeout: float, sockets: Sockets) -> abc.PGconn:
+    """Connect; *sockets* takes hold of each socket before the server has heard of it.
+
+    Blocks for at most *timeout* seconds. Raises psycopg.OperationalError, in the words of
+    psycopg's ``connect``.
+    """
+    deadline = monotonic() + timeout
+    pgconn = PGconn.connect_start(conninfo.encode())
+    try:
+        while (status := pgconn.connect_poll()) in (_READING, _WRITING):
+            sockets.add(pgconn.socket)
+            ready = readable if status == _READING else _writable
+            if not await ready(pgconn.socket, deadline - monotonic()):
+                raise ConnectionTimeout("connection timeout expired")
+        if status != _OK:
+            raise OperationalError(f"connection failed: {pgconn.get_error_message()}")
+    except BaseException:
+        pgconn.finish()
+        raise
+    pgconn.nonblocking = 1
+    return pgconn
+
+
+async def only_address(params: Mapping[str, str]) -> Mapping[str, Any] | None:
+    """*params* as they are for the one address that they stand for; None if there are several.
+
+    Blocks while a name is looked up. Raises psycopg.OperationalError if that fails.
+    """
+    host = params.get("host", "")
+    if host.startswith("/") and "," not in host and "target_session_attrs" not in params:
+        return params
+    attempts = await conninfo_attempts_async(params)
+    return attempts[0] if len(attempts) == 1 else None
+
+
+async def _writable(descriptor: int, timeout: float) -> bool:
+    """Wait until something can be written; return whether that was within *timeout* seconds."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    if True:  # ASYNC
+        if poll.poll(0):
+            return True  # as nearly always: that is not worth a turn of the loop
+        signal = AsyncSignal()
+        loop = asyncio.get_running_loop()
+        loop.add_writer(descriptor, signal.set)
+        try:
+            return await signal.wait(timeout)
+        finally:
+            loop.remove_writer(descriptor)
+    else:
+        return bool(poll.poll(max(0.0, timeout) * 1000))

@@ -1,0 +1,42 @@
+# Generated from ../_async/test_insight_leases.py by tools/generate_sync.py: do not edit.
+"""Query insight in a manager: leases that last too long."""
+
+from __future__ import annotations
+
+from tests.manager._sync.helpers import wait_until
+from tests.manager._sync.watched import Watched, found, here
+from tests.support.servers import on_latest
+
+
+@on_latest
+def test_idle_in_transaction_is_found(watched: Watched):
+    manager = watched(idle_in_transaction=0.2)
+    with manager.connection("a") as conn:
+        place = here(-1)
+        conn.execute("select 1")
+        wait_until(lambda: found(manager, "idle in transaction"))
+        conn.rollback()
+    [finding] = found(manager, "idle in transaction")
+    assert finding.place == place
+    assert finding.seconds >= 0.2
+    assert "commit" in finding.fix
+
+
+@on_latest
+def test_a_lease_without_a_transaction_is_not_idle_in_one(watched: Watched):
+    manager = watched(idle_in_transaction=0.1, long_lease=0.5)
+    with manager.connection("a") as conn:
+        conn.execute("select 1")
+        conn.commit()
+        wait_until(lambda: found(manager, "long lease"))
+    assert found(manager, "idle in transaction") == []
+
+
+@on_latest
+def test_a_long_lease_is_found_while_it_lasts(watched: Watched):
+    manager = watched(long_lease=0.2)
+    with manager.connection("a"):
+        place = here(-1)
+        wait_until(lambda: found(manager, "long lease"))
+    [finding] = found(manager, "long lease")
+    assert finding.place == place
