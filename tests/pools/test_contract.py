@@ -16,6 +16,7 @@ import psycopg
 import pytest
 from packaging.requirements import Requirement
 from psycopg import AsyncConnection, Connection, pq
+from psycopg.conninfo import conninfo_attempts, conninfo_attempts_async, timeout_from_conninfo
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
 from tenantpool.blind import closed_pgconn
@@ -32,6 +33,7 @@ POOL = "see tenantpool/pools/_async/pool.py"
 FACE = "see tenantpool/manager/_async/pool.py"
 WATCH = "see tenantpool/pools/watch.py"
 ATTENDANT = "see tenantpool/pools/_async/attendant.py"
+CONNECT = "see tenantpool/pools/_async/connect.py"
 WIPE = "see tenantpool/pools/_async/wipe.py"
 
 STATS = {
@@ -263,6 +265,36 @@ async def test_close_returns_goes_to_putconn(connection_class: Any, postgres: Em
     conn._pool = None
     await finished(conn.close())
     assert conn.closed
+
+
+@on_latest
+@CONNECTIONS
+async def test_a_connection_can_be_made_with_libpq_directly(
+    connection_class: Any, postgres: EmbeddedPostgres
+):
+    pgconn = pq.PGconn.connect_start(postgres.dsn().encode())
+    assert pgconn.socket > 0, f"the socket is not shown before the server hears of it, {CONNECT}"
+    while pgconn.status != pq.ConnStatus.OK:
+        status = pgconn.connect_poll()
+        assert status != pq.PollingStatus.FAILED, f"libpq connects in other steps, {CONNECT}"
+    assert status == pq.PollingStatus.OK, f"libpq connects in other steps, {CONNECT}"
+    assert not pgconn.nonblocking
+    pgconn.nonblocking = 1
+    conn = connection_class(pgconn)
+    pool = make_pool(ConnectionPool, "")
+    pool._set_connection_expiry_date(conn)
+    assert conn._expire_at > conn._created_at > 0, f"other times are set, {POOL}"
+    await finished(conn.close())
+
+
+@pytest.mark.parametrize(
+    "attempts", [conninfo_attempts, conninfo_attempts_async], ids=["sync", "async"]
+)
+async def test_psycopg_says_which_addresses_it_would_try(attempts: Any):
+    params: Any = {"host": "/run/postgresql", "port": "5432", "connect_timeout": "5"}
+    assert await finished(attempts(params)) == [params], f"a socket is looked up, {CONNECT}"
+    assert len(await finished(attempts(params | {"host": "/run,/tmp"}))) == 2, CONNECT
+    assert timeout_from_conninfo(params) == 5, f"the timeout is found otherwise, {POOL}"
 
 
 @on_latest

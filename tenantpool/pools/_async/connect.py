@@ -11,31 +11,34 @@ from typing import Any
 from psycopg import OperationalError
 from psycopg.conninfo import conninfo_attempts_async
 from psycopg.errors import ConnectionTimeout
-from psycopg.pq import PGconn, PollingStatus, abc
+from psycopg.pq import ConnStatus, PGconn, PollingStatus, abc
 
 from tenantpool.concurrency import AsyncSignal
 from tenantpool.pools.watch import Sockets
 
 from .answer import readable
 
-_READING, _WRITING, _OK = PollingStatus.READING, PollingStatus.WRITING, PollingStatus.OK
+_READING, _WRITING = PollingStatus.READING, PollingStatus.WRITING
 
 
 async def connect(conninfo: str, timeout: float, sockets: Sockets) -> abc.PGconn:
     """Connect; *sockets* takes hold of each socket before the server has heard of it.
 
-    Blocks for at most *timeout* seconds. Raises psycopg.OperationalError, in the words of
-    psycopg's ``connect``.
+    As psycopg's ``connect``, which would read and check the string once more. Blocks for at most
+    *timeout* seconds. Raises psycopg.OperationalError.
     """
     deadline = monotonic() + timeout
     pgconn = PGconn.connect_start(conninfo.encode())
     try:
-        while (status := pgconn.connect_poll()) in (_READING, _WRITING):
+        # libpq's documentation has it begin like this.
+        status: int = PollingStatus.FAILED if pgconn.status == ConnStatus.BAD else _WRITING
+        while status in (_READING, _WRITING):
             sockets.add(pgconn.socket)
             ready = readable if status == _READING else _writable
             if not await ready(pgconn.socket, deadline - monotonic()):
                 raise ConnectionTimeout("connection timeout expired")
-        if status != _OK:
+            status = pgconn.connect_poll()
+        if status != PollingStatus.OK:
             raise OperationalError(f"connection failed: {pgconn.get_error_message()}")
     except BaseException:
         pgconn.finish()
@@ -44,14 +47,14 @@ async def connect(conninfo: str, timeout: float, sockets: Sockets) -> abc.PGconn
     return pgconn
 
 
-async def only_address(params: Mapping[str, str]) -> Mapping[str, Any] | None:
+async def only_address(params: Mapping[str, str]) -> dict[str, Any] | None:
     """*params* as they are for the one address that they stand for; None if there are several.
 
     Blocks while a name is looked up. Raises psycopg.OperationalError if that fails.
     """
     host = params.get("host", "")
     if host.startswith("/") and "," not in host and "target_session_attrs" not in params:
-        return params
+        return {**params}
     attempts = await conninfo_attempts_async(params)
     return attempts[0] if len(attempts) == 1 else None
 

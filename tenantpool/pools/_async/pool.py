@@ -22,10 +22,9 @@ _DRESSING = {"autocommit", "context", "cursor_factory", "prepare_threshold", "ro
 class AsyncPassivePool(AsyncConnectionPool[AsyncConnection[Any]]):
     """The connections of one (database, dbname, role).
 
-    psycopg_pool knows how to make, test and close a connection: it asks for its parameters anew
-    each time, and counts. When to do so is decided in the core, so this pool is never opened:
-    it has no workers, no queue and no connections of its own. What is used of psycopg_pool's
-    internals is what ``tests/pools/test_contract.py`` pins down.
+    psycopg_pool knows how to make, test and close a connection. When to do so is decided in the
+    core, so this pool is never opened: it has no workers, no queue and no connections of its own.
+    What is used of psycopg_pool's internals is what ``tests/pools/test_contract.py`` pins down.
     """
 
     def __init__(
@@ -50,7 +49,8 @@ class AsyncPassivePool(AsyncConnectionPool[AsyncConnection[Any]]):
         self._core = core
         self._dressing = dressing
         self._prepare = configure
-        self._is_plain = not connects_by_itself(connection_class) and dressing.keys() <= _DRESSING
+        has_own_way = connects_by_itself(connection_class)  # type: ignore[arg-type]
+        self._is_plain = not has_own_way and dressing.keys() <= _DRESSING
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._core!r}>"
@@ -73,9 +73,9 @@ class AsyncPassivePool(AsyncConnectionPool[AsyncConnection[Any]]):
         return conn
 
     async def _connect_straight(self, sockets: Sockets) -> AsyncConnection[Any] | None:
-        """Connect if there is one address to connect to, and nothing of the application's to run.
+        """Connect with libpq alone, if there is one address and no code of the application's.
 
-        psycopg would read and check the parameters once more, which takes libpq 0.1 ms.
+        That saves 0.2 ms, as psycopg reads and checks the parameters anew for each connect.
         """
         params = await only_address(self._params()) if self._is_plain else None
         if params is None:
