@@ -161,7 +161,7 @@ def _leases(kind: str, dsn: str, size: Size) -> dict[str, Times]:
         peers = {state: stack.enter_context(_process(kind, state, dsn)) for state in STATES}
         for what in (*WHAT, *WHAT):
             for peer in peers.values():
-                _ask(peer, what, WARM_UP)
+                _ask(peer, what, min(WARM_UP, 4 * size.leases))
         for _ in range(size.rounds):
             for what, by_state in times.items():
                 for state in sample(STATES, len(STATES)):
