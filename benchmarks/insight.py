@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack, ExitStack
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import count
+from pathlib import Path
 from random import sample
 from statistics import median
+from subprocess import PIPE, Popen
 from time import perf_counter
 from typing import Any
 
 import psycopg
 
+from benchmarks.insight_process import DBNAME, TENANT, settings
 from benchmarks.measure import Effort, Result, median_of_ratios, postgres, progress
-from benchmarks.uncounted import uncounted
-from tenantpool import AsyncManager, Manager, Settings
+from tenantpool import Manager
 from tenantpool.insight import Insight
 from tenantpool.insight._sync.cursor import watched
 
-DBNAME = "postgres"
-TENANT = "acme"
+ROOT = Path(__file__).parents[1]
+WHAT = {"one statement": "statement", "no statement": "nothing"}
+"""What a lease does, and how its process is told."""
 QUERY = (
     "select o.id, o.total, o.created_at, c.name, c.email from orders o"
     " join customers c on c.id = o.customer_id where o.customer_id = %s and o.state = any(%s)"
@@ -31,8 +34,10 @@ INLINE = QUERY.replace("%s", "{}", 1).replace("any(%s)", "any('{{open,paid}}')")
 INLINE = INLINE.replace("%s", "9.5")
 HOOK_TARGET = 10.0
 LEASE_TARGET = 1.05
-MANAGERS = ("neither", "off", "on")
-"""Without metrics and insight; with metrics, as all managers; with insight, too."""
+WARM_UP = 200
+"""Leases, so that Python has made their code as fast as it will be."""
+STATES = ("neither", "off", "on")
+"""Of a manager: without metrics and insight; with metrics, as all are; with insight, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +71,18 @@ def run(effort: Effort) -> Result:
     result.raw = {"microseconds": {"hook": hooks}}
     with postgres() as server:
         dsn = server.dsn(DBNAME)
-        progress("leases on threads")
-        _report(result, "sync", _sync_leases(dsn, size))
-        progress("leases on tasks")
-        _report(result, "async", asyncio.run(_async_leases(dsn, size)))
+        for kind in ("sync", "async"):
+            progress(f"leases, {kind}")
+            _report(result, kind, _leases(kind, dsn, size))
         result.holds("per statement, off", *_off(dsn))
     result.notes.append(
         "The hook is measured around a cursor that does nothing, with a statement of 200"
         " characters; so it is all that a statement pays. A lease: borrow, begin, `select 1`,"
-        " commit, return, on one open connection of a real PostgreSQL; in turns, medians of ratios"
-        " over rounds. Metrics are counted by every manager (off has them, too); in the one with"
-        " neither, the lines of the core that count a lease are taken out of its source. To read"
-        " the metrics costs nothing per lease."
+        " commit, return, on one open connection of a real PostgreSQL. Each state is a process of"
+        " its own, and they take turns in random order; medians of ratios over rounds. A manager"
+        " always counts what the metrics say (off does, too); for neither, the lines of the core"
+        " that count a lease are taken out of its source. To read the metrics costs nothing per"
+        " lease."
     )
     return result
 
@@ -90,13 +95,13 @@ def _report(result: Result, kind: str, times: dict[str, Times]) -> None:
     insight = median_of_ratios(one["on"], one["off"])
     result.at_most(f"{what}, insight on ÷ off", insight, LEASE_TARGET, " ×")
     for what, peers in times.items():
-        medians = ", ".join(f"{name} {median(peers[name]):.1f} µs" for name in MANAGERS)
+        medians = ", ".join(f"{name} {median(peers[name]):.1f} µs" for name in STATES)
         result.show(f"{kind}: a lease with {what}", medians)
     result.raw["microseconds"][kind] = times
 
 
 def _off(dsn: str) -> tuple[str, str, bool]:
-    with Manager(_settings(dsn, enabled=False)) as manager, manager.connection(TENANT) as conn:
+    with Manager(settings(dsn, enabled=False)) as manager, manager.connection(TENANT) as conn:
         is_untouched = conn.cursor_factory is psycopg.Cursor
     found = "psycopg's own cursor, untouched" if is_untouched else "a cursor of ours"
     return found, "psycopg's own cursor", is_untouched
@@ -126,7 +131,7 @@ class _Cursor:
 
 def _hooks(size: Size) -> Times:
     conn = _Connection()
-    conn._tenantpool_watch = Insight().watch(TENANT)
+    conn._tenantpool_watch = Insight().watch("acme")
     plain, hooked = _Cursor(conn), watched(_Cursor)(conn)
     numbers = count()
     same = [QUERY] * size.hooks
@@ -149,92 +154,31 @@ def _execute(cursor: Any, queries: list[str]) -> float:
 # -- leases ----------------------------------------------------------------------------------------
 
 
-def _settings(dsn: str, *, enabled: bool) -> Settings:
-    return Settings(
-        databases={"main": {"conninfo": dsn, "capacity": 2}},
-        tenants={TENANT: {"dbname": DBNAME}},
-        insight={"enabled": enabled},
-    )
-
-
-def _empty() -> dict[str, Times]:
-    return {what: {name: [] for name in MANAGERS} for what in ("one statement", "no statement")}
-
-
-def _shuffled() -> list[str]:
-    """The managers, in another order each time: who follows whom makes a difference."""
-    return sample(MANAGERS, len(MANAGERS))
-
-
-def _count_nothing(manager: Manager | AsyncManager) -> None:
-    for shell in manager.shells.values():
-        shell.core.__class__ = uncounted()
-
-
-def _sync_leases(dsn: str, size: Size) -> dict[str, Times]:
-    times = _empty()
+def _leases(kind: str, dsn: str, size: Size) -> dict[str, Times]:
+    """Microseconds of a lease, by what it does and by state; the states take turns."""
+    times: dict[str, Times] = {what: {state: [] for state in STATES} for what in WHAT}
     with ExitStack() as stack:
-        managers = {
-            name: stack.enter_context(Manager(_settings(dsn, enabled=name == "on")))
-            for name in MANAGERS
-        }
-        _count_nothing(managers["neither"])
-        for turn in range(-1, size.rounds):
-            for what, lease in (("one statement", _one), ("no statement", _none)):
-                for name in _shuffled():
-                    taken = lease(managers[name], size.leases)
-                    if turn >= 0:  # the first connects, and warms up
-                        times[what][name].append(1e6 * taken / size.leases)
+        peers = {state: stack.enter_context(_process(kind, state, dsn)) for state in STATES}
+        for what in (*WHAT, *WHAT):
+            for peer in peers.values():
+                _ask(peer, what, min(WARM_UP, 4 * size.leases))
+        for _ in range(size.rounds):
+            for what, by_state in times.items():
+                for state in sample(STATES, len(STATES)):
+                    _ask(peers[state], what, 1)  # wakes it up
+                    by_state[state].append(_ask(peers[state], what, size.leases))
     return times
 
 
-def _one(manager: Manager, leases: int) -> float:
-    started = perf_counter()
-    for _ in range(leases):
-        with manager.connection(TENANT) as conn:
-            conn.execute("select 1")
-    return perf_counter() - started
+@contextmanager
+def _process(kind: str, state: str, dsn: str) -> Iterator[Popen[str]]:
+    command = [sys.executable, "-m", "benchmarks.insight_process", kind, state, dsn]
+    with Popen(command, cwd=ROOT, stdin=PIPE, stdout=PIPE, text=True) as process:
+        yield process  # the end of its input ends it
 
 
-def _none(manager: Manager, leases: int) -> float:
-    started = perf_counter()
-    for _ in range(leases):
-        with manager.connection(TENANT):
-            pass
-    return perf_counter() - started
-
-
-async def _async_leases(dsn: str, size: Size) -> dict[str, Times]:
-    times = _empty()
-    lease: Callable[[AsyncManager, int], Awaitable[float]]
-    async with AsyncExitStack() as stack:
-        managers = {
-            name: await stack.enter_async_context(
-                AsyncManager(_settings(dsn, enabled=name == "on"))
-            )
-            for name in MANAGERS
-        }
-        _count_nothing(managers["neither"])
-        for turn in range(-1, size.rounds):
-            for what, lease in (("one statement", _one_async), ("no statement", _none_async)):
-                for name in _shuffled():
-                    taken = await lease(managers[name], size.leases)
-                    if turn >= 0:
-                        times[what][name].append(1e6 * taken / size.leases)
-    return times
-
-
-async def _one_async(manager: AsyncManager, leases: int) -> float:
-    started = perf_counter()
-    for _ in range(leases):
-        async with manager.connection(TENANT) as conn:
-            await conn.execute("select 1")
-    return perf_counter() - started
-
-
-async def _none_async(manager: AsyncManager, leases: int) -> float:
-    started = perf_counter()
-    for _ in range(leases):
-        async with manager.connection(TENANT):
-            pass
-    return perf_counter() - started
+def _ask(process: Popen[str], what: str, leases: int) -> float:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    print(WHAT[what], leases, file=process.stdin, flush=True)
+    return float(process.stdout.readline())

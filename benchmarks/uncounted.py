@@ -4,17 +4,23 @@ from __future__ import annotations
 import __future__
 
 import re
+import sys
+from collections.abc import Callable
+from functools import cache
 from inspect import getsource
 from textwrap import dedent
-from types import FunctionType
+from typing import Any
 
 from tenantpool.core.database import Database
 
-_EVERY_LEASE = (Database.request, Database._lend, Database._end_lease)
+_EVERY_LEASE: tuple[Callable[..., Any], ...] = (
+    *(Database.request, Database._lend, Database._end_lease),
+)
 """Where a lease that need not wait is counted."""
 _COUNTING = re.compile(r".*\b(?:counters|tally|usage|holds)\.")
 
 
+@cache
 def uncounted() -> type[Database]:
     """The class of a core that grants and ends leases like any other, and counts none of them.
 
@@ -24,7 +30,7 @@ def uncounted() -> type[Database]:
     return type("Uncounted", (Database,), dict(map(_without, _EVERY_LEASE)))
 
 
-def _without(method: FunctionType) -> tuple[str, FunctionType]:
+def _without(method: Callable[..., Any]) -> tuple[str, Callable[..., Any]]:
     """The *method* without the lines that count, and its name."""
     lines = dedent(getsource(method)).splitlines()
     kept = [line for line in lines if not _COUNTING.match(line)]
@@ -32,6 +38,6 @@ def _without(method: FunctionType) -> tuple[str, FunctionType]:
         raise ValueError(f"{method.__qualname__} counts nothing")
     flags = __future__.annotations.compiler_flag
     code = compile("\n".join(kept), method.__qualname__, "exec", flags, dont_inherit=True)
-    made: dict[str, FunctionType] = {}
-    exec(code, method.__globals__, made)
+    made: dict[str, Callable[..., Any]] = {}
+    exec(code, vars(sys.modules[method.__module__]), made)
     return next(iter(made.items()))

@@ -17,10 +17,10 @@ from .access import Visitor
 from .alerts.board import RESOLVED
 from .bars import pieces
 from .directory import ORDERS, SHOWN, Wanted, find
+from .families import shut_pools
 from .gathered import WORDS, gathered, matching
 from .leases import page_of
 from .look import Look, Query, Values
-from .metrics import shut_pools
 from .pulse import ALL
 from .reading import Load, Reading
 from .tenant_page import override_row, tenant_page, tenant_row, why_of

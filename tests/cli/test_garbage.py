@@ -81,11 +81,11 @@ async def test_it_looks_through_everything_when_there_is_a_quarter_more(
         gc.collect()
         seen = weakref.ref(cycle)
         del cycle
-        few = [[] for _ in range(gc.get_freeze_count() // 10)]
+        few: list[object] = [[] for _ in range(gc.get_freeze_count() // 10)]
         gc.collect()
         await asyncio.sleep(0.05)
         assert seen() is not None
-        many = [[] for _ in range(gc.get_freeze_count() // 4)]
+        many: list[object] = [[] for _ in range(gc.get_freeze_count() // 4)]
         gc.collect()
         await wait_until_async(lambda: seen() is None)
         del few, many

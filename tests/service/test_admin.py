@@ -388,7 +388,7 @@ async def scaled(service: Service, client: Client, cap: int) -> None:
 
 
 async def cap_of(client: Client) -> int:
-    return (await client.admin.GetTenant(pb.GetTenantRequest(tenant="acme"))).tenant.cap
+    return int((await client.admin.GetTenant(pb.GetTenantRequest(tenant="acme"))).tenant.cap)
 
 
 @pytest.fixture

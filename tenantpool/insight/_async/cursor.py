@@ -34,7 +34,9 @@ def detach(conn: AsyncConnection[Any]) -> None:
 
 @cache
 def watched(cursor_class: type[Any]) -> type[Any]:
-    """*cursor_class*, whose statements are seen."""
+    """*cursor_class*, whose statements are seen; itself, if they are already."""
+    if issubclass(cursor_class, AsyncWatchedCursor):
+        return cursor_class
     bases = (AsyncWatchedCursor, cursor_class)
     # Without slots each cursor would get a dictionary.
     body = {"__slots__": (), "execute": _watched_execute(cursor_class.execute)}

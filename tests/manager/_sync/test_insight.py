@@ -164,6 +164,21 @@ def test_the_applications_own_cursors_stay_what_they_are(
 
 
 @on_latest
+def test_a_cursor_class_that_is_set_in_a_lease_is_seen_from_the_next_one_on(
+    watched: Watched,
+):
+    manager = watched(slow=ALWAYS)
+    with manager.connection("a") as conn:
+        conn.cursor_factory = ClientCursor
+        conn.execute("select 1")
+    assert insight(manager).findings() == []
+    with manager.connection("a") as conn:
+        cursor = conn.execute("select %s", [2])
+        assert isinstance(cursor, ClientCursor)
+    assert [f.statement for f in insight(manager).findings()] == ["select ?"]
+
+
+@on_latest
 def test_every_way_to_run_a_statement_is_seen(watched: Watched):
     manager = watched(repeats=2, cut=1000)
     with manager.connection("a") as conn:
