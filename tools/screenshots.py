@@ -107,6 +107,7 @@ def settings(tenants: Sequence[tuple[str, float]], dsn: str, folder: Path) -> di
             "grpc_port": 0,
             "gateway_port": 0,
             "http_port": 0,
+            "session_ttl": 6,
             "identities": {
                 "operator": {"token": TOKEN, "administer": True},
                 "orders-api": {"uids": [0, 1000], "tenants": ["*"]},
