@@ -145,6 +145,17 @@ async def check_out(conn: psycopg.AsyncConnection[Any]) -> None:
 
 
 @in_app
+async def serve(
+    leases: AsyncLeaseClient,
+    tenant: str,
+    work: Callable[[psycopg.AsyncConnection[Any]], Awaitable[None]],
+) -> None:
+    """A request of a customer."""
+    async with leases.connection(tenant, timeout=30) as conn:
+        await work(conn)
+
+
+@in_app
 async def forget(leases: AsyncLeaseClient, tenant: str) -> None:
     """A leak."""
     await leases.acquire(tenant, timeout=30)
@@ -234,8 +245,7 @@ class Stage(threading.Thread):
                     *((globex, check_out),),
                 ):
                     with suppress(TenantpoolError, psycopg.Error):
-                        async with leases.connection(name, timeout=30) as conn:
-                            await work(conn)
+                        await serve(leases, name, work)
                 await asyncio.sleep(5)
 
 
