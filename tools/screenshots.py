@@ -318,7 +318,7 @@ def take_few() -> None:
             ("overview-light", "/", (1280, 1080), False),
             ("overview-dark", "/", (1280, 1080), True),
             ("overview-phone", "/", (390, 844), True),
-            ("tenant", f"/tenants/{NAMES[0]}", (1280, 860), False),
+            ("tenant", f"/tenants/{NAMES[0]}", (1280, 1160), False),
             ("database", "/databases/main", (1280, 860), False),
             ("findings", "/findings", (1280, 700), False),
             ("configuration", "/configuration", (1280, 700), True),
@@ -330,7 +330,7 @@ def take_few() -> None:
     with stage(many()) as url, Browser() as browser:
         log_in(browser, url)
         sleep(WARM_UP)
-        browser.resize(1280, 860)
+        browser.resize(1280, 1160)
         browser.open(f"{url}/tenants")
         sleep(2)
         browser.screenshot(IMAGES / "tenants.png")

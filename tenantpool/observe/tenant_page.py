@@ -29,7 +29,7 @@ from .reading import load_of
 
 _MOST_CHANGES = 5
 _MOST_FINDINGS = 20
-_MOST_LEASES = 10
+_MOST_LEASES = 8
 
 _TRIALS: dict[str, str] = {
     Reason.TENANT_LIMIT: "lent above cap",

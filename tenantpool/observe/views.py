@@ -39,7 +39,7 @@ _MOST_TENANTS = 200
 """In the configuration that is shown."""
 _MOST_OVERRIDES = 200
 _MOST_ADVICE = 4
-_MOST_ALERTS = 5
+_MOST_ALERTS = 4
 _MOST_FINDINGS = 4
 _LATEST = 250
 """Findings that the overview looks at."""
