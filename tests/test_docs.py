@@ -46,6 +46,17 @@ def test_links_lead_somewhere(page: Path):
         assert not anchor or anchor in anchors(target), f"{page.name} links to #{anchor}"
 
 
+def test_every_picture_is_shown_and_small():
+    shown = {
+        (page.parent / path).resolve()
+        for page in PAGES
+        for path in re.findall(r"[\w./-]+\.png", page.read_text())
+    }
+    pictures = set((ROOT / "docs" / "images").iterdir())
+    assert shown == pictures
+    assert all(picture.stat().st_size < 200_000 for picture in pictures)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_python_examples_are_python(page: Path):
     for block in blocks(page, "python"):

@@ -1,10 +1,11 @@
-"""Take the pictures of the dashboard that the README shows, from a service under load.
+"""Take the pictures of the dashboard that README and docs show, from a service under load.
 
     python tools/screenshots.py                 writes docs/images/*.png
     python tools/screenshots.py --all FOLDER    three widths, both themes, 8 and 10,000 tenants
 
-Needs Chromium on the PATH and the extra ``embedded``. Starts a PostgreSQL, the service and its
-load, all of which end with it.
+Needs Chromium on the PATH and the extra ``embedded``; those that are there were taken with Debian's
+``fonts-inter`` and ``fonts-jetbrains-mono``, which the pages prefer. Starts a PostgreSQL, the
+service and its load, all of which end with it.
 """
 
 from __future__ import annotations
@@ -106,6 +107,7 @@ def settings(tenants: Sequence[tuple[str, float]], dsn: str, folder: Path) -> di
             "grpc_port": 0,
             "gateway_port": 0,
             "http_port": 0,
+            "session_ttl": 6,
             "identities": {
                 "operator": {"token": TOKEN, "administer": True},
                 "orders-api": {"uids": [0, 1000], "tenants": ["*"]},
@@ -140,6 +142,17 @@ async def check_out(conn: psycopg.AsyncConnection[Any]) -> None:
     """Waits for somebody else in the middle of a transaction."""
     await conn.execute("select total from orders where id = %s for update", [17])
     await asyncio.sleep(4)
+
+
+@in_app
+async def serve(
+    leases: AsyncLeaseClient,
+    tenant: str,
+    work: Callable[[psycopg.AsyncConnection[Any]], Awaitable[None]],
+) -> None:
+    """A request of a customer."""
+    async with leases.connection(tenant, timeout=30) as conn:
+        await work(conn)
 
 
 @in_app
@@ -232,8 +245,7 @@ class Stage(threading.Thread):
                     *((globex, check_out),),
                 ):
                     with suppress(TenantpoolError, psycopg.Error):
-                        async with leases.connection(name, timeout=30) as conn:
-                            await work(conn)
+                        await serve(leases, name, work)
                 await asyncio.sleep(5)
 
 
@@ -245,7 +257,7 @@ def stage(tenants: Sequence[tuple[str, float]]) -> Iterator[str]:
         EmbeddedPostgres(settings={"max_connections": "60"}) as server,
     ):
         server.execute(SCHEMA)
-        made = Stage(settings(tenants, server.dsn(), Path(folder)), tenants)
+        made = Stage(settings(tenants, server.dsn(host="127.0.0.1"), Path(folder)), tenants)
         made.start()
         try:
             made.ready.wait()
@@ -297,26 +309,28 @@ def take_all(folder: Path) -> None:
 
 
 def take_few() -> None:
-    """The pictures of the README."""
+    """The pictures of the README and of docs/dashboard.md."""
     IMAGES.mkdir(parents=True, exist_ok=True)
     with stage(few()) as url, Browser() as browser:
         log_in(browser, url)
         sleep(3 * WARM_UP)
-        for name, path, width, dark in (
-            ("overview-light", "/", 1280, False),
-            ("overview-dark", "/", 1280, True),
-            ("overview-phone", "/", 390, True),
-            ("tenant", f"/tenants/{NAMES[0]}", 1280, False),
-            ("database", "/databases/main", 1280, False),
+        for name, path, size, dark in (
+            ("overview-light", "/", (1280, 1080), False),
+            ("overview-dark", "/", (1280, 1080), True),
+            ("overview-phone", "/", (390, 844), True),
+            ("tenant", f"/tenants/{NAMES[0]}", (1280, 1160), False),
+            ("database", "/databases/main", (1280, 860), False),
+            ("findings", "/findings", (1280, 700), False),
+            ("configuration", "/configuration", (1280, 700), True),
         ):
-            browser.resize(width, 860, dark=dark)
+            browser.resize(*size, dark=dark)
             browser.open(url + path)
             sleep(2)
             browser.screenshot(IMAGES / f"{name}.png")
     with stage(many()) as url, Browser() as browser:
         log_in(browser, url)
         sleep(WARM_UP)
-        browser.resize(1280, 860)
+        browser.resize(1280, 1160)
         browser.open(f"{url}/tenants")
         sleep(2)
         browser.screenshot(IMAGES / "tenants.png")

@@ -72,8 +72,9 @@ class Recent:
 
     @property
     def refusal_rate(self) -> float:
-        """The part of the requests that was refused."""
-        return sum(self.refused.values()) / self.requests if self.requests else 0.0
+        """The part of the requests that was refused; those that asked before count as now."""
+        refused = sum(self.refused.values())
+        return refused / max(refused, self.requests) if refused else 0.0
 
     @property
     def arrivals(self) -> float:

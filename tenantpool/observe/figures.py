@@ -27,6 +27,11 @@ def duration(seconds: float | None) -> str:
     return f"{seconds / 86400:.0f} d"
 
 
+def ago(seconds: float) -> str:
+    """Such as ``3 min ago``; what is not a second old is ``just now``."""
+    return f"{duration(seconds)} ago" if seconds >= 1 else "just now"
+
+
 def moment(at: float) -> str:
     """Seconds since the epoch as a date and time, UTC."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

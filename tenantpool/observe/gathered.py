@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
 from zlib import crc32
 
 from tenantpool.insight.finding import KINDS, Finding, Kind
@@ -13,14 +15,27 @@ from .look import Look
 WORDS: Final[dict[Kind, str]] = {kind: kind for kind in KINDS} | {"repeated statement": "N+1"}
 """Kinds as operators call them."""
 
+_SLICE = 250
+"""Findings that are gathered before others may go on: about a millisecond."""
 
-class Gathered(NamedTuple):
+
+@dataclass(slots=True)
+class Gathered:
     """One thing that was found of one tenant or of many."""
 
     latest: Finding
-    tenants: Sequence[str]
-    """The latest first."""
-    times: int
+    times: int = 0
+    _tenants: dict[str, None] = field(default_factory=dict)
+
+    def add(self, finding: Finding) -> None:
+        """Found once more, before or of another tenant."""
+        self.times += finding.times
+        self._tenants[finding.tenant] = None
+
+    @property
+    def tenants(self) -> list[str]:
+        """The latest first."""
+        return list(self._tenants)
 
     @property
     def kind(self) -> str:
@@ -33,24 +48,29 @@ class Gathered(NamedTuple):
         return f"{crc32(repr(_same(self.latest)).encode()):08x}"
 
 
-def gathered(look: Look, tenant: str | None = None) -> list[Gathered]:
-    """What was found of *tenant* or of all, the latest first. Does not block."""
-    return gather(look.source.findings.findings(tenant))
+async def gathered(
+    look: Look, tenant: str | None = None, most: int | None = None
+) -> list[Gathered]:
+    """What was found of *tenant* or of all, the latest first; of the *most* latest findings.
+
+    Lets others go on after each few hundred.
+    """
+    groups: dict[tuple[str, ...], Gathered] = {}
+    findings = look.source.findings.findings(tenant)[:most]
+    for start in range(0, len(findings), _SLICE):
+        gather(groups, findings[start : start + _SLICE])
+        await asyncio.sleep(0)
+    return list(groups.values())
 
 
-def gather(findings: Iterable[Finding]) -> list[Gathered]:
-    """What differs in nothing but the tenant, together. *findings* are the latest first."""
-    groups: dict[tuple[str, ...], list[Finding]] = {}
+def gather(groups: dict[tuple[str, ...], Gathered], findings: Iterable[Finding]) -> None:
+    """Add *findings*, the latest first: what differs in nothing but the tenant is one thing."""
     for finding in findings:
-        groups.setdefault(_same(finding), []).append(finding)
-    return [
-        Gathered(
-            same[0],
-            list(dict.fromkeys(finding.tenant for finding in same)),
-            sum(finding.times for finding in same),
-        )
-        for same in groups.values()
-    ]
+        key = _same(finding)
+        group = groups.get(key)
+        if group is None:
+            group = groups[key] = Gathered(finding)
+        group.add(finding)
 
 
 def matching(found: Iterable[Gathered], text: str, kind: str) -> list[Gathered]:

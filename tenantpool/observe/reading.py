@@ -96,13 +96,14 @@ async def read(manager: AsyncManager, most: int | None) -> Reading:
 
 
 async def _busiest(core: Database, tenants: Sequence[Tenant], most: int | None) -> list[Load]:
-    now = monotonic()
     if most is None:
+        now = monotonic()
         return [load_of(core, tenant, now) for tenant in tenants]
     best: list[Tenant] = []
     for some in _slices(tenants):
         best = nlargest(most, best + some, key=_business)
         await asyncio.sleep(0)
+    now = monotonic()  # not before others went on, who may wait since then
     return [load_of(core, tenant, now) for tenant in best]
 
 
@@ -122,7 +123,7 @@ def load_of(core: Database, tenant: Tenant, now: float) -> Load:
         tenant.pending,
         len(tenant.queue),
         tenant.limits.cap,
-        now - head.since if head is not None else 0.0,
+        max(0.0, now - head.since) if head is not None else 0.0,
         tenant.pool.breaker.state,
     )
 

@@ -36,6 +36,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {
+        "ago": figures.ago,
         "duration": figures.duration,
         "number": figures.number,
         "percent": figures.percent,

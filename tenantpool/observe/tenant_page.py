@@ -29,7 +29,7 @@ from .reading import load_of
 
 _MOST_CHANGES = 5
 _MOST_FINDINGS = 20
-_MOST_LEASES = 10
+_MOST_LEASES = 8
 
 _TRIALS: dict[str, str] = {
     Reason.TENANT_LIMIT: "lent above cap",
@@ -64,7 +64,7 @@ async def tenant_page(look: Look, visitor: Visitor, query: Query, of: str) -> Va
         "advice": counsel.of(of),
         "scaling": _scaling(look, of),
         "overrides": [override_row(look, o) for o in look.source.manager.roster.overrides.of(of)],
-        "findings": _findings(look, of),
+        "findings": await _findings(look, of),
         "now": time(),
     }
     seat = look.seat(of)
@@ -190,7 +190,7 @@ def _scaling(look: Look, name: str) -> Values:
 # -- what was found --------------------------------------------------------------------------------
 
 
-def _findings(look: Look, name: str) -> Values:
+async def _findings(look: Look, name: str) -> Values:
     """What its statements and leases told."""
-    found = gathered(look, name)
+    found = await gathered(look, name)
     return {"shown": found[:_MOST_FINDINGS], "total": len(found)}

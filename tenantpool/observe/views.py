@@ -39,8 +39,10 @@ _MOST_TENANTS = 200
 """In the configuration that is shown."""
 _MOST_OVERRIDES = 200
 _MOST_ADVICE = 4
-_MOST_ALERTS = 5
+_MOST_ALERTS = 4
 _MOST_FINDINGS = 4
+_LATEST = 250
+"""Findings that the overview looks at."""
 _FINDINGS = 25
 """On a page of them."""
 
@@ -95,7 +97,7 @@ async def _overview(look: Look, visitor: Visitor, query: Query, of: str) -> Valu
     is_open = look.source.desk.is_open
     counsel = await look.advisor.counsel()
     alerts = look.source.alerts
-    found = gathered(look)
+    found = await gathered(look, most=_LATEST)
     firing = sorted(alerts.firing(), key=lambda alert: alert.severity != "critical")
     return {
         "summary": summary(reading, verdicts, shut, is_open=is_open),
@@ -108,7 +110,6 @@ async def _overview(look: Look, visitor: Visitor, query: Query, of: str) -> Valu
         "advice": counsel.advice[:_MOST_ADVICE],
         "more_advice": max(0, len(counsel.advice) - _MOST_ADVICE),
         "findings": found[:_MOST_FINDINGS],
-        "all_findings": len(found),
         "firing": firing[:_MOST_ALERTS],
         "more_firing": max(0, len(firing) - _MOST_ALERTS),
         "pending": len(alerts.pending()),
@@ -197,7 +198,7 @@ async def _leases(look: Look, visitor: Visitor, query: Query, of: str) -> Values
 
 async def _findings(look: Look, visitor: Visitor, query: Query, of: str) -> Values:
     text, kind = query.get("q", ""), query.get("kind", "")
-    every = gathered(look)
+    every = await gathered(look)
     found = matching(every, text, kind)
     pages = max(1, -(-len(found) // _FINDINGS))
     page = min(max(1, _whole(query.get("page", ""))), pages)

@@ -189,8 +189,7 @@ def test_every_page_works_without_scripts(house: House) -> None:
             assert words in house.browser.text("body")
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", [1360, 820, 360])
+@pytest.mark.parametrize(("width", "dark"), [(1360, False), (820, True), (360, False), (360, True)])
 def test_no_page_is_wider_than_the_window(house: House, width: int, dark: bool) -> None:
     house.browser.resize(width, 800, dark=dark)
     with held(house, acme=1):

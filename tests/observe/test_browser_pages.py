@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -140,7 +141,7 @@ async def test_an_override_is_removed_by_click(browser: Browser) -> None:
             await reader.opens_still(page)
             assert "tier basic tier pro operator a try" in await reader.reads("#overrides tbody")
             await reader.clicks("#overrides summary")
-            assert "acme is tier pro again" in await reader.reads("#overrides details")
+            assert "Back to tier pro, at once." in await reader.reads("#overrides details")
             await reader.clicks("#overrides button.danger")
             await reader.sees(".said", "was removed.")
             assert await reader.finds("location.pathname") == page
@@ -163,6 +164,39 @@ async def test_the_last_changes_say_who_changed_what(browser: Browser) -> None:
         assert "basic" in await reader.reads(first.format(1, ".lines"))
         assert await reader.reads(first.format(2, ".status")) == "refused"
         assert "databases: is missing" in await reader.reads(first.format(2, ".lines"))
+
+
+@on_latest
+async def test_the_figures_are_those_of_stats_and_of_pg_stat_activity(
+    browser: Browser, postgres: EmbeddedPostgres, database: str
+) -> None:
+    made = settings(
+        {"identities": IDENTITIES},
+        databases={"main": {"conninfo": postgres.dsn(), "capacity": 8}},
+        tiers={"basic": {"min_size": 0, "cap": 3}},
+        tenants={name: {"dbname": database} for name in ("acme", "globex")},
+    )
+    backends = (
+        "select count(*) from pg_stat_activity where datname = %s and pid <> pg_backend_pid()"
+    )
+    async with serving(made) as (server, web), AsyncExitStack() as stack:
+        reader = Reader(browser, web)
+        for tenant in "acme", "acme", "acme", "globex":
+            await stack.enter_async_context(server.manager.connection(tenant))
+        await (await server.manager.acquire("globex")).execute("select 1")
+        stats = server.manager.stats()
+        main, acme = stats.databases["main"], stats.tenants["acme"]
+        await reader.opens("/")
+        await reader.sees(".card .figure", f"{main.used} of {main.capacity} connections")
+        await reader.sees(".summary", f"{main.in_use} of {main.capacity} connections lent")
+        await reader.sees("tr[data-id=acme]", f"{acme.in_use} / {acme.cap}")
+        await reader.opens("/tenants/acme")
+        await reader.sees("#tenant-in-use", str(acme.in_use))
+        await reader.sees("#tenant-leases", str(acme.leases))
+        await reader.opens("/databases/main")
+        [(asked,)] = await asyncio.to_thread(postgres.execute, backends, [database])
+        assert main.in_use == asked == 5
+        await reader.sees("#states tr.sum td", str(asked))
 
 
 # -- reading while it changes ----------------------------------------------------------------------

@@ -6,7 +6,7 @@ import re
 from html import unescape
 
 from tenantpool.insight.finding import Finding
-from tenantpool.observe.gathered import gather, matching
+from tenantpool.observe.gathered import Gathered, gather, matching
 
 from .support import IDENTITIES, WATCHER, Web, serving, settings
 from .test_tenant_page import words
@@ -40,7 +40,7 @@ async def test_what_statements_told_is_shown_with_the_fix() -> None:
         for tenant in "acme", "acme", "globex":
             server.findings.note(slow(tenant))
         text = await shown(web, "/tenants/acme", **login)
-        assert re.search(r"slow statement Took 1 s 2 times, last [\d.]+ m?s ago", text)
+        assert re.search(r"slow statement Took 1 s 2 times, last (just now|[\d.]+ s ago)", text)
         assert f"{SLOW} at a.py:1 Add an index." in text
         assert "globex" not in text
         hidden = await shown(web, "/tenants/acme")
@@ -56,7 +56,7 @@ async def test_the_overview_has_the_newest_of_all_tenants_shortly() -> None:
             server.findings.note(slow(tenant))
         server.findings.note(repeated("acme"))
         text = await shown(web, "/", **login)
-        assert "What statements tell 2 findings" in text
+        assert "What statements tell All findings" in text
         assert text.index("N+1 acme 12 times") < text.index("slow statement globex , acme Took 1 s")
         assert f"{LOOKUP} at b.py:2" in text
         assert "any(" not in text
@@ -67,8 +67,7 @@ async def test_the_overview_has_the_newest_of_all_tenants_shortly() -> None:
             server.findings.note(
                 Finding("long lease", "acme", f"held {number}", "", "", f"c:{number}")
             )
-        assert "11 findings" in (text := await shown(web, "/", **login))
-        assert text.count("Held ") == 4
+        assert (await shown(web, "/", **login)).count("Held ") == 4
 
 
 async def test_all_findings_can_be_searched_and_come_some_at_a_time() -> None:
@@ -89,11 +88,14 @@ async def test_all_findings_can_be_searched_and_come_some_at_a_time() -> None:
 
 
 def test_the_same_of_many_tenants_is_one_thing() -> None:
-    found = gather([slow("b", times=2), repeated("a"), slow("a", times=3), slow("b", times=1)])
-    assert [(one.kind, list(one.tenants), one.times) for one in found] == [
+    groups: dict[tuple[str, ...], Gathered] = {}
+    gather(groups, [slow("b", times=2), repeated("a")])
+    gather(groups, [slow("a", times=3), slow("b", times=1)])
+    found = list(groups.values())
+    assert [(one.kind, one.tenants, one.times) for one in found] == [
         ("slow statement", ["b", "a"], 6),
         ("N+1", ["a"], 1),
     ]
     assert found[0].latest.times == 2
-    assert found[0].id == gather([slow("z")])[0].id != found[1].id
+    assert found[0].id == Gathered(slow("z")).id != found[1].id
     assert matching(found, "A", "N+1") == [found[1]]

@@ -170,6 +170,12 @@ def test_every_duration_has_a_unit(seconds: float) -> None:
     assert re.fullmatch(r"[\d.]+ (ms|s|min|h|d)", figures.duration(seconds))
 
 
+def test_what_is_not_a_second_old_is_just_now() -> None:
+    assert [figures.ago(s) for s in (-0.1, 0.0, 0.9, 1.0, 120)] == [
+        *("just now", "just now", "just now", "1.0 s ago", "2 min ago")
+    ]
+
+
 def test_numbers_have_separators_and_words_their_plural() -> None:
     assert [figures.number(n) for n in (0, 1234567, 2.0, 3.14, 250.7, None)] == [
         *("0", "1,234,567", "2", "3.1", "251", "–")

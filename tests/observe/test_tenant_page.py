@@ -174,7 +174,7 @@ async def test_an_override_is_removed_by_administrators_with_a_form_of_theirs() 
                 assert "remove-override" not in (await web.get(path, **watching)).text
         login = await web.log_in(OPERATOR)
         page = await web.get("/configuration", cookie=login)
-        assert "acme is tier pro again, at once." in words(page.text)
+        assert "Back to tier pro, at once." in words(page.text)
         form = {"of": id_, "token": page.form_token(), "back": "/configuration"}
         for wrong in {"cookie": login, "origin": "https://evil.example"}, {"cookie": login}:
             assert (await web.post("/act/remove-override", form, **wrong)).status == 403

@@ -60,3 +60,12 @@ def test_lines_and_the_focus_have_the_contrast_of_aa(theme: str) -> None:
         if contrast(palette[one], palette["panel"]) < AA_GRAPHICS
     }
     assert not poor
+
+
+def test_nothing_moves_for_those_who_want_it_so() -> None:
+    text = (STATIC / "style.css").read_text()
+    still = re.sub(
+        r"@media \(prefers-reduced-motion: no-preference\) \{.*?\n\}", "", text, flags=re.DOTALL
+    )
+    assert still != text
+    assert not re.search(r"animation|transition|scroll-behavior|@keyframes", still)
