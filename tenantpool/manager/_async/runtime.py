@@ -8,14 +8,13 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
-from tenantpool import tracing
+from tenantpool import forks, tracing
 from tenantpool.config import Settings
 from tenantpool.config.overrides import Overrides
 from tenantpool.config.plan import Plan
 from tenantpool.config.roster import Roster
 from tenantpool.errors import ManagerClosed
 from tenantpool.insight.insight import Insight
-from tenantpool.manager import forks
 from tenantpool.manager.recent import Recorder
 
 from .catalog import AsyncCatalog
