@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test bench sync protos docs manifests format clean
+.PHONY: help demo test checks tests bench sync protos docs manifests format clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -21,14 +21,22 @@ help: ## list these targets
 demo: $(SPLICE_READY) ## run the demo on an embedded PostgreSQL (DEMO_SECONDS=15)
 	@$(BIN)/python -m tenantpool demo
 
+# Types are checked beside the tests, which wait for other processes now and then. The tests start
+# hundreds of processes: whoever keeps Python from writing bytecode has it compiled in each of them.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: $(SPLICE_READY) ## run every check: format, lint, types, generated code, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
+	@$(MAKE) --no-print-directory --jobs 2 checks tests
+
+checks:
 	$(BIN)/python tools/generate_sync.py --check
 	$(BIN)/python tools/generate_protos.py --check
 	$(BIN)/python tools/generate_docs.py --check
-	$(BIN)/pytest --numprocesses auto --dist loadfile
+	$(BIN)/mypy
+
+tests:
+	$(BIN)/pytest --numprocesses auto --dist worksteal
 
 bench: $(BENCH_READY) $(SPLICE_READY) ## run the benchmarks, write benchmarks/results/
 	@$(BIN)/python -m benchmarks

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from statistics import median
 from time import perf_counter_ns
 
@@ -18,12 +19,26 @@ from tenantpool.core.limits import DatabaseLimits, TenantLimits
 from tenantpool.core.request import GRANTED, Request
 from tenantpool.core.tenant import Tenant
 
-TENANTS = (10, 1_000, 100_000)
 CAPACITIES = (50, 500)
-WAITERS = 10_000
-LEASES = {Effort.FULL: 20_000, Effort.QUICK: 5_000, Effort.TINY: 200}
 MICROSECONDS_AT_MOST = 20.0
 GROWTH_AT_MOST = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """*turns* of a churn with *waiters*, for each number of *tenants*."""
+
+    tenants: tuple[int, ...]
+    waiters: int
+    turns: int
+
+
+LARGE = (10, 1_000, 100_000)
+SIZES = {
+    Effort.FULL: Size(LARGE, waiters=10_000, turns=20_000),
+    Effort.QUICK: Size(LARGE, waiters=10_000, turns=5_000),
+    Effort.TINY: Size((10, 1_000), waiters=500, turns=200),
+}
 
 _TICK = 0.0001
 """Virtual seconds from one event to the next: some leases end within their quantum."""
@@ -32,7 +47,7 @@ _TICK = 0.0001
 class Churn:
     """A database whose slots are all lent, and a shell that does everything at once."""
 
-    def __init__(self, tenants: int, capacity: int, waiters: int = WAITERS) -> None:
+    def __init__(self, tenants: int, capacity: int, waiters: int) -> None:
         limit = DatabaseLimits(capacity, connect_concurrency=16, min_connection_age=0.0)
         self.db = Database("main", limit)
         limits = TenantLimits("basic", cap=max(10, capacity), max_waiting=waiters)
@@ -101,13 +116,13 @@ def uncontended(rounds: int) -> float:
 
 def run(effort: Effort) -> Result:
     """The cost of a decision at each size, and without contention."""
-    result = Result("decisions", f"one decision, with {WAITERS:,} waiters")
-    turns = LEASES[effort]
+    size = SIZES[effort]
+    result = Result("decisions", f"one decision, with {size.waiters:,} waiters")
     for capacity in CAPACITIES:
         medians = []
-        for tenants in TENANTS:
-            churn = Churn(tenants, capacity)
-            for _ in range(turns):
+        for tenants in size.tenants:
+            churn = Churn(tenants, capacity, size.waiters)
+            for _ in range(size.turns):
                 churn.turn()
             costs = [cost / 1000 for cost in churn.costs]
             medians.append(median(costs))
@@ -116,9 +131,9 @@ def run(effort: Effort) -> Result:
             result.show(f"{what}: p99", f"{quantile(costs, 0.99):.1f} µs")
             result.raw[what] = {"median_us": medians[-1], "p99_us": quantile(costs, 0.99)}
         growth = medians[-1] / medians[0]
-        what = f"{TENANTS[-1]:,} against {TENANTS[0]} tenants, {capacity} slots"
+        what = f"{size.tenants[-1]:,} against {size.tenants[0]} tenants, {capacity} slots"
         result.at_most(what, growth, GROWTH_AT_MOST, " ×")
-    cost = uncontended(turns)
+    cost = uncontended(size.turns)
     result.show("request and release without contention", f"{cost:.2f} µs")
     result.raw["uncontended_us"] = cost
     result.notes.append("The cost of every event of a steady churn, timed one by one.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
@@ -25,8 +26,12 @@ def workspace() -> None:
 
 
 @pytest.fixture(autouse=True)
-def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logging.getLogger("tenantpool"), "level", logging.ERROR)
+def quiet() -> Iterator[None]:
+    logger = logging.getLogger("tenantpool")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    yield
+    logger.setLevel(before)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -23,9 +23,10 @@ _LAST_WRITE = 1.0
 
 
 class Stream:
-    """Carries a conversation. One task reads; it also writes what is answered at once.
+    """Carries a conversation. One task reads; another one writes, as long as there is something.
 
-    Another task is only needed for what is said later, so an idle stream has none.
+    The reader may be cancelled at any time, and gRPC may lose the status of a call that is cut off
+    while it writes: so it never writes itself.
     """
 
     def __init__(
@@ -42,7 +43,6 @@ class Stream:
             desk, self._say, lambda _: identity, self._end, passes_sockets=False
         )
         self._unsent: deque[SessionResponse] = deque()
-        self._is_writing = False
         self._writer: asyncio.Task[None] | None = None
         self._reader: asyncio.Task[object] | None = None
         self._error: TenantpoolError | None = None
@@ -70,7 +70,7 @@ class Stream:
                 await self._finish(self._writer)
 
     async def _finish(self, writer: asyncio.Task[None]) -> None:
-        """Let a write that is under way end: gRPC may lose the status of a call that is cut off."""
+        """Let a write that is under way end."""
         self._unsent.clear()
         await asyncio.wait({writer}, timeout=_LAST_WRITE)
         writer.cancel()
@@ -89,21 +89,18 @@ class Stream:
                 await self._hear(request)
 
     async def _hear(self, request: SessionRequest) -> None:
-        if self._is_writing:
-            self._conversation.hear(request)
-            return
-        self._is_writing = True
+        writer = self._writer
         self._conversation.hear(request)
-        await self._flush()
+        if self._writer is not None and self._writer is not writer:
+            await asyncio.shield(self._writer)  # who does not read is not heard
 
     def _say(self, response: SessionResponse, carried: socket.socket | None) -> None:
         assert carried is None
         self._unsent.append(response)
         if len(self._unsent) > _MOST_UNSENT:
             self._end(BadRequest("the worker does not read"))
-        if not self._is_writing:
-            self._is_writing = True
-            self._writer = asyncio.create_task(self._flush_later())
+        if self._writer is None:
+            self._writer = asyncio.create_task(self._flush())
 
     def _end(self, error: TenantpoolError) -> None:
         if self._error is None and self._reader is not None:
@@ -114,11 +111,7 @@ class Stream:
         try:
             while self._unsent:
                 await self._write(self._unsent.popleft())
-        finally:
-            self._is_writing = False
-
-    async def _flush_later(self) -> None:
-        try:
-            await self._flush()
         except Exception as error:
             logger.debug("a session's stream broke: %s", error)  # its reader ends it
+        finally:
+            self._writer = None

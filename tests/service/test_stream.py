@@ -200,6 +200,22 @@ async def test_stopping_ends_the_streams_at_once_with_a_reason(run: Run) -> None
         assert reason_of(caught.value) == "DRAINING"
 
 
+async def test_stopping_waits_for_the_answer_that_is_being_written(run: Run) -> None:
+    async with run() as running:
+        talks = [Talk(running.client) for _ in range(20)]
+        hellos = [asyncio.ensure_future(talk.hello()) for talk in talks]
+        await asyncio.wait(hellos, return_when=asyncio.FIRST_COMPLETED)
+        await running.rpc.stop()
+        greeted = await asyncio.gather(*hellos, return_exceptions=True)
+        reasons = set()
+        for talk, welcome in zip(talks, greeted, strict=True):
+            if isinstance(welcome, SessionResponse):
+                with pytest.raises(grpc.aio.AioRpcError) as caught:
+                    await talk.call.read()
+                reasons.add(reason_of(caught.value))
+        assert reasons == {"DRAINING"}
+
+
 async def test_sessions_that_are_too_many_are_refused(run: Run) -> None:
     async with run(max_sessions=1) as running, channel(running.rpc.addresses[0]) as another:
         first = Talk(running.client)

@@ -42,7 +42,10 @@ class Connector:
         self._process.communicate()
 
     def run(self, statement: str, on: int = 0) -> str:
-        """Run one on a connection, made at its first use. Blocks; return a value or the error."""
+        """Run one on a connection, made at its first use. Blocks; return a value or the error.
+
+        One that was ended before it was made is not made again: OperationalError.
+        """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(f"{on} {statement}\n")
@@ -61,13 +64,16 @@ class Connector:
 
 def obey(conninfo: str) -> None:
     """Run what is ordered."""
-    connections: dict[str, psycopg.Connection] = {}
+    connections: dict[str, psycopg.Connection | None] = {}
     for line in sys.stdin:
         number, _, statement = line.rstrip("\n").partition(" ")
         try:
             if number not in connections:
+                connections[number] = None
                 connections[number] = psycopg.connect(conninfo, autocommit=True)
-            cursor = connections[number].execute(statement.encode())
+            if (conn := connections[number]) is None:
+                raise psycopg.OperationalError("it was not made")
+            cursor = conn.execute(statement.encode())
             row = cursor.fetchone() if cursor.description else None
             print(row[0] if row else "", flush=True)
         except psycopg.Error as error:

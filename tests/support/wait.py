@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-TIMEOUT = 10.0  # seconds
+TIMEOUT = 30.0  # seconds; only what fails takes that long, and machines may be busy
 INTERVAL = 0.005
 
 

@@ -11,8 +11,7 @@ from typing import Any, Generic, Self
 
 from psycopg import Connection
 
-from tenantpool import tracing
-from tenantpool.client import forks
+from tenantpool import forks, tracing
 from tenantpool.client.counters import ClientStats, Counters
 from tenantpool.client.dress import Dress
 from tenantpool.client.notices import OnDrain

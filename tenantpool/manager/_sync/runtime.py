@@ -11,7 +11,7 @@ from typing import Any
 
 from psycopg import Connection
 
-from tenantpool import tracing
+from tenantpool import forks, tracing
 from tenantpool.config import Settings
 from tenantpool.config.overrides import Overrides
 from tenantpool.config.plan import Plan
@@ -19,7 +19,6 @@ from tenantpool.config.roster import Roster
 from tenantpool.errors import ConfigError, ManagerClosed
 from tenantpool.insight.insight import Insight
 from tenantpool.journal import report
-from tenantpool.manager import forks
 from tenantpool.manager.recent import Recorder
 from tenantpool.manager.register import Register
 

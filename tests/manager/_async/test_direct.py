@@ -130,7 +130,8 @@ async def test_a_lease_is_one_connection(
     older, younger = (worker.run("select pg_backend_pid()", on=n) for n in (0, 1))
     await wait_until(lambda: backends(postgres, database) == [int(older)])
     assert worker.run("select 1", on=0) == "1"
-    assert worker.run("select 1", on=1) == "AdminShutdown"
+    # It may have been found out while it was made.
+    assert worker.run("select 1", on=1) in ("AdminShutdown", "OperationalError")
     assert older != younger
     give_back(lease)
 

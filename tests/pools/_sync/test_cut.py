@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import psycopg
 import pytest
 
 from tenantpool.embedded import EmbeddedPostgres
@@ -45,11 +46,11 @@ DOINGS = {
 STUBBORN = """
 do $$ begin perform pg_sleep(600); exception when query_canceled then
     loop
-        begin perform pg_sleep(0.5); exit; exception when query_canceled then null; end;
+        begin perform pg_advisory_lock(1); exit; exception when query_canceled then null; end;
     end loop;
 end $$
 """
-"""Ends half a second after the last cancel."""
+"""Passes over every cancel, until the lock is free."""
 
 
 def is_listed(postgres: EmbeddedPostgres, pid: int) -> bool:
@@ -87,7 +88,11 @@ def test_it_can_send_nothing_from_the_first_moment(
     """The backend does not end for a while, and then the commit is not in time."""
     postgres.execute("create table orders (id int)", dbname=database)
     link = open_link(postgres.dsn(database))
-    with Holder(link.socket) as holder:
+    with (
+        psycopg.connect(postgres.dsn(database), autocommit=True) as keeper,
+        Holder(link.socket) as holder,
+    ):
+        keeper.execute("select pg_advisory_lock(1)")
         holder.send(query("begin; insert into orders values (1)"))
         holder.send(query(STUBBORN))
         wait_until(lambda: is_asleep(postgres, link.pid))
@@ -98,6 +103,7 @@ def test_it_can_send_nothing_from_the_first_moment(
         holder.go_on()
         assert holder.send(query("commit")) == "BrokenPipeError"
 
+        keeper.execute("select pg_advisory_unlock(1)")
         assert link.cut(20)
     assert postgres.execute("select * from orders", dbname=database) == []
 

@@ -1,4 +1,4 @@
-"""A manager is not inherited through a fork: two processes would talk over the same sockets."""
+"""What a child process inherits is the parent's: two processes would talk over the same sockets."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ class Forkable(Protocol):
 _watched: WeakSet[Forkable] = WeakSet()
 
 
-def watch(manager: Forkable) -> None:
-    """Have *manager* told in every child process."""
-    _watched.add(manager)
+def watch(owner: Forkable) -> None:
+    """Have *owner* told in every child process."""
+    _watched.add(owner)
 
 
 def _disown_all() -> None:
-    for manager in _watched:
-        manager._disown()
+    for owner in _watched:
+        owner._disown()
 
 
 os.register_at_fork(after_in_child=_disown_all)
