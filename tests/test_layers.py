@@ -12,7 +12,7 @@ import tenantpool
 
 ROOT = Path(tenantpool.__file__).parent
 
-TOOLS = {"__version__", "blind", "concurrency", "errors", "journal", "libpq", "tracing"}
+TOOLS = {"__version__", "blind", "concurrency", "errors", "forks", "journal", "libpq", "tracing"}
 """Modules beside the layers, which any of them but the core may use."""
 
 MANAGER = {"config", "core", "insight", "pools"}
