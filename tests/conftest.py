@@ -53,6 +53,13 @@ async def _no_tasks_left() -> AsyncIterator[None]:
         pytest.fail("left behind: " + "; ".join(left))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_state(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Services keep their state here, and never where one of this host does."""
+    os.environ.pop("STATE_DIRECTORY", None)
+    os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
+
+
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
     with Servers() as servers:
