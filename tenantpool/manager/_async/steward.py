@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -18,7 +19,7 @@ from tenantpool.manager.capacity import QUERY, room_of
 from tenantpool.manager.register import Register
 from tenantpool.pools._async.answer import Row
 from tenantpool.pools._async.attendant import AsyncAttendant
-from tenantpool.pools._async.direct import AsyncDirects
+from tenantpool.pools._async.direct import AsyncDirects, Backend
 from tenantpool.pools._async.leftovers import AsyncLeftovers
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class AsyncSteward:
         self._attendant = AsyncAttendant(self._own_params, self._timeout)
         self._directs = AsyncDirects(self._attendant, mark or "")
         self._register = register
+        self._registered: set[Backend] = set()
         self._leftovers = AsyncLeftovers(self._attendant, mark or "", self._noted)
         self._looking = False
         self.limit = 0
@@ -157,6 +159,16 @@ class AsyncSteward:
         if self._register is not None:
             self._register.drop(self._name, pid)
 
+    def _register_directs(self) -> None:
+        """What workers have connected: of these it is the server's clock that tells their age."""
+        seen, before = self._directs.seen, self._registered
+        self._registered = seen
+        for pid, _ in before - seen:
+            self.closed(int(pid))
+        for pid, started in seen - before:
+            if started is not None:
+                self.opened(int(pid), time.time() - float(started))
+
     # -- upkeep --------------------------------------------------------------------------------
 
     @property
@@ -175,6 +187,7 @@ class AsyncSteward:
                     database=self._name,
                     backends=ended,
                 )
+            self._register_directs()
             await self._attendant.rest()
         except (psycopg.Error, OSError) as error:
             report(logging.WARNING, "no look at direct leases", database=self._name, error=error)
@@ -205,6 +218,7 @@ class AsyncSteward:
 
     async def close(self) -> None:
         """Disconnect. Blocks until the attendant's backend is gone; bounded."""
+        self._register_directs()
         await self._attendant.close()
 
     # -- direct leases -------------------------------------------------------------------------

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -19,7 +20,7 @@ from tenantpool.manager.capacity import QUERY, room_of
 from tenantpool.manager.register import Register
 from tenantpool.pools._sync.answer import Row
 from tenantpool.pools._sync.attendant import Attendant
-from tenantpool.pools._sync.direct import Directs
+from tenantpool.pools._sync.direct import Backend, Directs
 from tenantpool.pools._sync.leftovers import Leftovers
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Steward:
         self._attendant = Attendant(self._own_params, self._timeout)
         self._directs = Directs(self._attendant, mark or "")
         self._register = register
+        self._registered: set[Backend] = set()
         self._leftovers = Leftovers(self._attendant, mark or "", self._noted)
         self._looking = False
         self.limit = 0
@@ -158,6 +160,16 @@ class Steward:
         if self._register is not None:
             self._register.drop(self._name, pid)
 
+    def _register_directs(self) -> None:
+        """What workers have connected: of these it is the server's clock that tells their age."""
+        seen, before = self._directs.seen, self._registered
+        self._registered = seen
+        for pid, _ in before - seen:
+            self.closed(int(pid))
+        for pid, started in seen - before:
+            if started is not None:
+                self.opened(int(pid), time.time() - float(started))
+
     # -- upkeep --------------------------------------------------------------------------------
 
     @property
@@ -176,6 +188,7 @@ class Steward:
                     database=self._name,
                     backends=ended,
                 )
+            self._register_directs()
             self._attendant.rest()
         except (psycopg.Error, OSError) as error:
             report(logging.WARNING, "no look at direct leases", database=self._name, error=error)
@@ -206,6 +219,7 @@ class Steward:
 
     def close(self) -> None:
         """Disconnect. Blocks until the attendant's backend is gone; bounded."""
+        self._register_directs()
         self._attendant.close()
 
     # -- direct leases -------------------------------------------------------------------------

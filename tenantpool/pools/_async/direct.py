@@ -157,6 +157,11 @@ class AsyncDirects:
         return f"<{type(self).__name__} {len(self._links)} leases>"
 
     @property
+    def seen(self) -> set[Backend]:
+        """The backends of all leases, as they were at the last look. Does not block."""
+        return {backend for link in list(self._links) for backend in link.seen}
+
+    @property
     def is_due(self) -> bool:
         """Whether it is time to ``look``. Does not block."""
         return monotonic() >= self._look_at
@@ -202,7 +207,7 @@ class AsyncDirects:
 
         Blocks; raises psycopg.Error.
         """
-        seen = ",".join(backend.pid for link in list(self._links) for backend in link.seen)
+        seen = ",".join(backend.pid for backend in self.seen)
         rows = await self._attendant.ask(_LOOK, f"^{self._ours}$", f"{{{seen}}}")
         return [Listed(Backend(str(pid), started), *who) for pid, started, *who in rows]
 

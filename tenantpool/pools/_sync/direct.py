@@ -159,6 +159,11 @@ class Directs:
         return f"<{type(self).__name__} {len(self._links)} leases>"
 
     @property
+    def seen(self) -> set[Backend]:
+        """The backends of all leases, as they were at the last look. Does not block."""
+        return {backend for link in list(self._links) for backend in link.seen}
+
+    @property
     def is_due(self) -> bool:
         """Whether it is time to ``look``. Does not block."""
         return monotonic() >= self._look_at
@@ -204,7 +209,7 @@ class Directs:
 
         Blocks; raises psycopg.Error.
         """
-        seen = ",".join(backend.pid for link in list(self._links) for backend in link.seen)
+        seen = ",".join(backend.pid for backend in self.seen)
         rows = self._attendant.ask(_LOOK, f"^{self._ours}$", f"{{{seen}}}")
         return [Listed(Backend(str(pid), started), *who) for pid, started, *who in rows]
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -15,6 +17,7 @@ from tenantpool import AsyncManager, LeaseEnded
 from tenantpool.embedded import EmbeddedPostgres
 from tenantpool.errors import NotAllowed
 from tenantpool.manager._async.lease import AsyncLease
+from tenantpool.manager.register import Register
 from tenantpool.pools._async.link import AsyncLink
 from tests.manager._async.helpers import Background, OpenManager, wait_until
 from tests.manager.support import make_settings, shared
@@ -87,6 +90,24 @@ async def test_a_worker_connects_in_the_place_of_the_lease(
     assert backends(postgres, database) == []
     assert worker.run("select 1") == "AdminShutdown"
     assert (await manager.execute("a", "select 1")).fetchone() == (1,)
+
+
+async def test_what_a_worker_has_connected_is_noted_for_a_successor(
+    postgres: EmbeddedPostgres, database: str, start: Start, tmp_path: Path
+):
+    path = tmp_path / "test.backends"
+    settings = make_settings(postgres, {"a": {"dbname": database}}, capacity=2)
+    async with AsyncManager(settings, mark=MARK, register=path) as manager:
+        lease, conninfo = await lend(manager)
+        assert path.read_text().count("\n") == 2, "its own connection came and went"
+        pid = int(start(conninfo).run("select pg_backend_pid()"))
+        await wait_until(lambda: f'["main", {pid}, ' in path.read_text())
+        crashed = Register(path)
+        crashed.open()
+        assert crashed.left("main")[pid] == pytest.approx(time.time(), abs=60)
+        crashed.disown()
+        give_back(lease)
+    assert not path.exists()
 
 
 async def test_the_slot_is_lent_on_when_the_worker_is_gone_and_not_before(

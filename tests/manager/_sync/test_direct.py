@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -16,6 +18,7 @@ from tenantpool import LeaseEnded, Manager
 from tenantpool.embedded import EmbeddedPostgres
 from tenantpool.errors import NotAllowed
 from tenantpool.manager._sync.lease import Lease
+from tenantpool.manager.register import Register
 from tenantpool.pools._sync.link import Link
 from tests.manager._sync.helpers import Background, OpenManager, wait_until
 from tests.manager.support import make_settings, shared
@@ -84,6 +87,24 @@ def test_a_worker_connects_in_the_place_of_the_lease(
     assert backends(postgres, database) == []
     assert worker.run("select 1") == "AdminShutdown"
     assert (manager.execute("a", "select 1")).fetchone() == (1,)
+
+
+def test_what_a_worker_has_connected_is_noted_for_a_successor(
+    postgres: EmbeddedPostgres, database: str, start: Start, tmp_path: Path
+):
+    path = tmp_path / "test.backends"
+    settings = make_settings(postgres, {"a": {"dbname": database}}, capacity=2)
+    with Manager(settings, mark=MARK, register=path) as manager:
+        lease, conninfo = lend(manager)
+        assert path.read_text().count("\n") == 2, "its own connection came and went"
+        pid = int(start(conninfo).run("select pg_backend_pid()"))
+        wait_until(lambda: f'["main", {pid}, ' in path.read_text())
+        crashed = Register(path)
+        crashed.open()
+        assert crashed.left("main")[pid] == pytest.approx(time.time(), abs=60)
+        crashed.disown()
+        give_back(lease)
+    assert not path.exists()
 
 
 def test_the_slot_is_lent_on_when_the_worker_is_gone_and_not_before(
