@@ -8,7 +8,7 @@ import inspect
 import logging
 import types
 import weakref
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import psycopg
 import pytest
@@ -165,7 +165,7 @@ async def test_a_lease_that_is_thrown_away_in_the_midst_of_a_step_comes_back_aft
 
     else:
 
-        def hold() -> Iterator[None]:
+        def hold() -> Generator[None, None, None]:
             with manager.connection("a"):
                 yield
 
