@@ -17,12 +17,18 @@ Lock = threading.Lock
 
 
 class AsyncLock:
-    """Costs nothing and protects nothing: between two awaits, a task is alone."""
+    """Protects nothing, as between two awaits a task is alone; it only knows whether it is held.
 
-    __slots__ = ()
+    One who is not alone even there is the garbage collector.
+    """
+
+    __slots__ = ("_held",)
+
+    def __init__(self) -> None:
+        self._held = False
 
     def __enter__(self) -> None:
-        return None
+        self._held = True
 
     def __exit__(
         self,
@@ -30,7 +36,16 @@ class AsyncLock:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
-        return None
+        self._held = False
+
+    def acquire(self, blocking: bool) -> bool:
+        """Take it unless it is held; return whether it was taken. Never blocks."""
+        is_free, self._held = not self._held, True
+        return is_free
+
+    def release(self) -> None:
+        """Let go of it."""
+        self._held = False
 
 
 class AsyncSignal:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from time import monotonic
@@ -15,6 +16,7 @@ from tenantpool.concurrency import AsyncCrew, AsyncLock, AsyncSignal
 from tenantpool.core import actions as act
 from tenantpool.core.database import Database
 from tenantpool.core.pool import Pool
+from tenantpool.core.request import Request
 from tenantpool.core.slot import IDLE, Slot
 from tenantpool.core.tenant import Tenant
 from tenantpool.journal import report
@@ -71,6 +73,8 @@ class AsyncPerformer:
         self._seating = seating
         self._close_timeout = close_timeout
         self._crew = AsyncCrew(2 * core.limits.connect_concurrency, f"tenantpool-{core.name}")
+        self.dropped: deque[tuple[Request, bool]] = deque()
+        """Leases to be taken back, and whether their connections are of use; see ``drop``."""
         self._emptied: AsyncSignal | None = None
         self._warmed: dict[Pool, list[AsyncSignal]] = {}
         if True:  # ASYNC
@@ -100,6 +104,29 @@ class AsyncPerformer:
         with self.lock:
             actions = event(monotonic(), *args, **kwargs)
         if actions:
+            self.perform(actions)
+        if self.dropped:
+            self.take_dropped()
+
+    def drop(self, lease: Request, *, healthy: bool) -> None:
+        """The holder was thrown away: take *lease* back, now or after the step that is made.
+
+        The garbage collector may throw it away in the midst of a step, on the thread that makes
+        it, and so nobody may wait here for the step to end. Does not block.
+        """
+        self.dropped.append((lease, healthy))
+        self.take_dropped()
+
+    def take_dropped(self) -> None:
+        """Take back what was dropped, unless a step is made: who makes it does so then."""
+        while self.dropped and self.lock.acquire(blocking=False):
+            actions: act.Actions = ()
+            try:
+                if self.dropped:
+                    lease, healthy = self.dropped.popleft()
+                    actions = self.core.release(monotonic(), lease, healthy=healthy)
+            finally:
+                self.lock.release()
             self.perform(actions)
 
     def perform(self, actions: act.Actions) -> None:

@@ -107,6 +107,8 @@ class Lease(Request):
                 self._signal = Signal()
         if actions:
             shell.perform(actions)
+        if shell.dropped:
+            shell.take_dropped()
         return self.state == GRANTED and self._take(now)
 
     def elsewhere(self) -> None:
@@ -173,14 +175,23 @@ class Lease(Request):
         finally:
             link.conn._pool = link.pool
             healthy = is_ready or link.is_clean
-            with shell.lock:
-                actions = shell.core.release(monotonic(), self, healthy=healthy)
-            if actions:
-                shell.perform(actions)
+            if dropped:
+                shell.drop(self, healthy=healthy)
+            else:
+                self._give_back(healthy)
             if self.span is not None:
                 self.span.end()
             if self.state == REVOKED and not dropped and link.is_alive:  # as it ended
                 link.pool._close_connection(link.conn)
+
+    def _give_back(self, healthy: bool) -> None:
+        shell = self.shell
+        with shell.lock:
+            actions = shell.core.release(monotonic(), self, healthy=healthy)
+        if actions:
+            shell.perform(actions)
+        if shell.dropped:
+            shell.take_dropped()
 
     def recall(self, deadline: float, why: str) -> None:
         """The core wants the connection back until *deadline* (of ``monotonic``). Does not block.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import inspect
 import logging
 import types
 import weakref
+from collections.abc import Generator
 
 import psycopg
 import pytest
@@ -149,6 +151,42 @@ async def test_a_lease_that_is_revoked_before_it_begins_keeps_no_connection(mana
     gc.collect()
 
     assert forgotten() is None
+
+
+async def test_a_lease_that_is_thrown_away_in_the_midst_of_a_step_comes_back_after_it(
+    manager: AsyncManager,
+):
+    """The garbage collector runs wherever it likes: also where a core is at work."""
+    if True:  # ASYNC
+
+        async def hold() -> None:
+            async with manager.connection("a"):
+                await asyncio.Future()
+
+    else:
+
+        def hold() -> Generator[None, None, None]:
+            with manager.connection("a"):
+                yield
+
+    async with manager.connection("a"):
+        pass
+    held = hold()
+    held.send(None)
+    core = manager._shells["main"].core
+    request = core.request
+
+    def collected(now, lease):
+        held.close()
+        assert len(core.slots) == 1
+        assert held_slot.request is not None, "the step goes on as it began"
+        return request(now, lease)
+
+    [held_slot] = core.slots
+    core.request = collected  # type: ignore[method-assign]
+    async with manager.connection("a"):
+        assert len(manager.leases()) == 1
+    assert not manager.leases()
 
 
 async def test_a_revoke_at_the_very_end_of_a_block_closes_the_connection(manager: AsyncManager):

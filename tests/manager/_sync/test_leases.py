@@ -8,6 +8,7 @@ import inspect
 import logging
 import types
 import weakref
+from collections.abc import Generator
 
 import psycopg
 import pytest
@@ -150,6 +151,35 @@ def test_a_lease_that_is_revoked_before_it_begins_keeps_no_connection(manager: M
     gc.collect()
 
     assert forgotten() is None
+
+
+def test_a_lease_that_is_thrown_away_in_the_midst_of_a_step_comes_back_after_it(
+    manager: Manager,
+):
+    """The garbage collector runs wherever it likes: also where a core is at work."""
+
+    def hold() -> Generator[None, None, None]:
+        with manager.connection("a"):
+            yield
+
+    with manager.connection("a"):
+        pass
+    held = hold()
+    held.send(None)
+    core = manager._shells["main"].core
+    request = core.request
+
+    def collected(now, lease):
+        held.close()
+        assert len(core.slots) == 1
+        assert held_slot.request is not None, "the step goes on as it began"
+        return request(now, lease)
+
+    [held_slot] = core.slots
+    core.request = collected  # type: ignore[method-assign]
+    with manager.connection("a"):
+        assert len(manager.leases()) == 1
+    assert not manager.leases()
 
 
 def test_a_revoke_at_the_very_end_of_a_block_closes_the_connection(manager: Manager):
