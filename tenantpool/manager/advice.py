@@ -74,14 +74,13 @@ def advise(
         if tenant.seconds >= _SHORTEST:
             by_database[tenant.database].append(tenant)
     found: list[tuple[float, Advice]] = []
-    blocked: set[str] = set()
     for server in servers:
         tenants = by_database[server.name]
-        for weight, advice in _of_database(server, tenants, unhappy):
-            found.append((weight, advice))
-            blocked.add(server.name)
-        if server.name not in blocked:
-            for tenant in tenants:
+        common = list(_of_database(server, tenants, unhappy))
+        found += common
+        for tenant in tenants:
+            # What is wrong with the database explains all, but for a breaker of the tenant's own.
+            if not common or (server.breaker == "closed" and tenant.breaker != "closed"):
                 found += _of_tenant(server, tenant, tenant.tenant in unhappy)
     everybody = [tenant for tenants in by_database.values() for tenant in tenants]
     found += _to_lower(everybody, unhappy, {advice.setting for _, advice in found})
@@ -110,8 +109,9 @@ def _of_database(
     if server.breaker != "closed":
         yield 0.0, Advice("", "", "", f"{server.name}: {_breaker_words(server.error)}")
         return
-    needed = sum(_needed_under_cap(tenant) for tenant in tenants)
-    waiting = [tenant for tenant in tenants if tenant.tenant in unhappy]
+    served = [tenant for tenant in tenants if tenant.breaker == "closed"]
+    needed = sum(_needed_under_cap(tenant) for tenant in served)
+    waiting = [tenant for tenant in served if tenant.tenant in unhappy]
     if not (waiting and server.capacity and needed > SETTLED * server.capacity):
         return
     setting, note = f"databases.{server.name}.capacity", ""
@@ -121,7 +121,7 @@ def _of_database(
     most = sorted(waiting, key=lambda tenant: -tenant.needed)
     why = (
         f"{needed:.1f} connections were needed on average over the last "
-        f"{_minutes(most[0].seconds)} by {len(tenants)} tenant{'s' * (len(tenants) != 1)}{note}"
+        f"{_minutes(most[0].seconds)} by {len(served)} tenant{'s' * (len(served) != 1)}{note}"
     )
     names = tuple(tenant.tenant for tenant in most)
     yield needed, Advice(setting, str(server.capacity), str(to), why, names)

@@ -309,6 +309,17 @@ def test_the_rate_of_refusals_decides_too(refused: int, status: str) -> None:
     assert assess(stats_of(), [tenant], [MAIN]).tenants["acme"].status == status
 
 
+def test_a_tenant_that_cannot_connect_says_nothing_of_the_capacity() -> None:
+    shut = measured(90, 0.1, "a", breaker="open", error='database "a" does not exist')
+    full = replace(MAIN, capacity=10)
+    [advice] = advice_for(shut, server=full)
+    assert "create it, or correct dbname" in advice.why
+    short = measured(100, 0.1, "b")
+    of_all, of_one = advice_for(shut, short, server=full)
+    assert (of_all.setting, of_all.tenants) == ("databases.main.capacity", ("b",))
+    assert (of_one.setting, of_one.tenants) == ("", ("a",))
+
+
 def test_a_breaker_that_is_open_is_critical() -> None:
     verdict = assess(stats_of(breaker="open"), [measured(10, 0.5)], [MAIN]).tenants["acme"]
     assert (verdict.status, verdict.why) == ("critical", "connects fail, the breaker is open")

@@ -98,9 +98,9 @@ def _refusals(scene: _Scene) -> Found:
                 Finding(
                     part,
                     f"{percent(part)} of the requests of tier {tier} on {database} are refused",
-                    "tenantpool_refusals_total has the reasons. TENANT_LIMIT and QUEUE_FULL: the"
-                    " tier's cap or max_waiting. DATABASE_LIMIT: the capacity. RATE_LIMIT: the"
-                    " tier's rate. BREAKER_OPEN and CONNECT_FAILED: the database.",
+                    "Their reasons say what to change. TENANT_LIMIT and QUEUE_FULL: the tier's cap"
+                    " or max_waiting. DATABASE_LIMIT: the capacity. RATE_LIMIT: the tier's rate."
+                    " BREAKER_OPEN and CONNECT_FAILED: the database.",
                 ),
             )
 
