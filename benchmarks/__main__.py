@@ -13,7 +13,7 @@ from benchmarks.report import put_into_project_page, save, show
 
 NAMES = (
     *("hot_path", "cold_start", "zipf", "noisy", "scale", "restart", "decisions", "long_run"),
-    *("handoff", "gateway_speed", "service_rate", "workers", "reload", "insight"),
+    *("handoff", "gateway_speed", "service_rate", "workers", "reload", "insight", "dashboard"),
 )
 """Modules with a function ``run(effort) -> Result``, in the order of the table."""
 
