@@ -66,7 +66,7 @@ def few() -> list[tuple[str, float]]:
 
 def many() -> list[tuple[str, float]]:
     """Ten thousand, of which some ask for most."""
-    return [(f"tenant-{number:05}", 1 / (number + 20)) for number in range(10_000)]
+    return [(f"tenant-{number:05}", (number + 3) ** -1.3) for number in range(10_000)]
 
 
 def settings(tenants: Sequence[tuple[str, float]], dsn: str, folder: Path) -> dict[str, Any]:
@@ -219,7 +219,8 @@ class Stage(threading.Thread):
 
     async def _crowd(self, target: str, number: int) -> None:
         async with AsyncLeaseClient(target, worker=f"orders-{number + 1}") as leases:
-            await asyncio.gather(*[self._borrow(leases) for _ in range(22)])
+            tasks = 22 if len(self._tenants) < 9 else 14
+            await asyncio.gather(*[self._borrow(leases) for _ in range(tasks)])
 
     async def _borrow(self, leases: AsyncLeaseClient) -> None:
         names, weights = zip(*self._tenants, strict=True)
