@@ -29,7 +29,12 @@ from tenantpool.v1.lease_pb2 import (
     ReleaseLeaseRequest,
 )
 from tenantpool.v1.lease_service_pb2_grpc import LeaseServiceStub
-from tenantpool.v1.session_pb2 import HandOverRequest, SessionRequest, SessionResponse
+from tenantpool.v1.session_pb2 import (
+    Goodbye,
+    HandOverRequest,
+    SessionRequest,
+    SessionResponse,
+)
 
 _CONNECTS = 50
 """Under way at a time."""
@@ -162,6 +167,8 @@ class _Stream:
         await self._stream.write(_release(lease))
 
     async def close(self) -> None:
+        # Otherwise a release that the service has not read yet is lost, and with it the lease.
+        await self._call(SessionRequest(goodbye=Goodbye()))
         await self._rpc.close()
 
     async def _call(self, request: SessionRequest) -> SessionResponse:

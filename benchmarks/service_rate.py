@@ -75,7 +75,7 @@ SIZES = {
         connecting=4.0,
     ),
     Effort.TINY: Size(
-        processes=1, tasks=2, warmup=0.2, seconds=0.2, pause=0.05, idle=4, ready=4, connecting=0.2
+        processes=2, tasks=2, warmup=0.2, seconds=0.2, pause=0.05, idle=4, ready=4, connecting=0.2
     ),
 }
 
