@@ -22,6 +22,7 @@ _DT = ("database", "tier")
 _DTR = ("database", "tier", "reason")
 _CALL = ("grpc_service", "grpc_method")
 _TENANT = ("tenant", "tier", "database")
+_POOL = ("db_client_connection_pool_name",)
 
 METRICS: Final = {
     metric.name: metric
@@ -159,6 +160,49 @@ METRICS: Final = {
             ("alert", "severity"),
             "Alerts of the service itself that fire (section alerts).",
             "alerts",
+        ),
+        Metric(
+            "db_client_connection_count",
+            "gauge",
+            ("db_client_connection_pool_name", "db_client_connection_state"),
+            "Connections by state: used, idle. This and the next ones: OpenTelemetry's names.",
+            "connections",
+        ),
+        Metric("db_client_connection_max", "gauge", _POOL, "The capacity.", "connections"),
+        Metric(
+            "db_client_connection_pending_requests",
+            "gauge",
+            _POOL,
+            "Requests that wait for a connection.",
+            "requests",
+        ),
+        Metric(
+            "db_client_connection_timeouts_total",
+            "counter",
+            _POOL,
+            "Requests that waited in vain, for a connection or for a connect.",
+            "requests",
+        ),
+        Metric(
+            "db_client_connection_create_time_seconds",
+            "histogram",
+            _POOL,
+            "Duration of connects that worked.",
+            "seconds",
+        ),
+        Metric(
+            "db_client_connection_wait_time_seconds",
+            "histogram",
+            _POOL,
+            "Time from request to lease.",
+            "seconds",
+        ),
+        Metric(
+            "db_client_connection_use_time_seconds",
+            "histogram",
+            _POOL,
+            "Time from lease to return.",
+            "seconds",
         ),
         Metric(
             "grpc_server_handled_total",

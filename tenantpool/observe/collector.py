@@ -16,6 +16,7 @@ from tenantpool.manager._sync.manager import Manager
 from tenantpool.manager.stats import Shell, database_stats
 
 from . import families
+from .conventions import of_pools
 from .reading import business, load_of
 
 
@@ -56,8 +57,10 @@ class ManagerCollector(Collector):
         now = monotonic()
         loads = (load_of(core, tenant, now) for core, tenant in busy)
         yield families.build_info()
-        yield from families.of_databases({core.name: database_stats(core) for core in cores})
+        databases = {core.name: database_stats(core) for core in cores}
+        yield from families.of_databases(databases)
         yield from families.of_cores(cores)
         yield from families.of_tiers(tallies)
         yield families.waiting(tallies, waiting)
+        yield from of_pools(databases, cores, tallies, waiting)
         yield from families.of_tenants(nlargest(self._tenants, loads, key=business))

@@ -14,7 +14,7 @@ from tenantpool import __version__
 from tenantpool.core.breaker import CLOSED, HALF_OPEN, OPEN
 from tenantpool.core.counters import MAX_LEASE
 from tenantpool.core.database import Database
-from tenantpool.core.tally import BOUNDS, Histogram, Tally
+from tenantpool.core.tally import BOUNDS, Tally
 from tenantpool.errors import Reason
 from tenantpool.manager.stats import DatabaseStats
 
@@ -66,7 +66,7 @@ def of_databases(databases: Mapping[str, DatabaseStats]) -> Iterator[Family]:
 
 def of_cores(cores: Sequence[Database]) -> Iterator[Family]:
     """Connects, evictions, and what must never be."""
-    connects = [([core.name], core.connects.counts, core.connects) for core in cores]
+    connects = [([core.name], core.connects.counts, core.connects.total) for core in cores]
     yield histogram("tenantpool_connect_seconds", connects)
     failures = [([core.name], core.connect_failures) for core in cores]
     yield counter("tenantpool_connect_failures_total", failures)
@@ -85,9 +85,9 @@ def shut_pools(core: Database) -> list[str]:
 
 def of_tiers(tallies: Tallies) -> Iterator[Family]:
     """Leases, waits and refusals."""
-    waits = [((name, tier), waits_of(tally), tally.waits) for name, tier, tally in tallies]
+    waits = [((name, tier), waits_of(tally), tally.waits.total) for name, tier, tally in tallies]
     yield histogram("tenantpool_wait_seconds", waits)
-    holds = [((name, tier), tally.holds.counts, tally.holds) for name, tier, tally in tallies]
+    holds = [((name, tier), tally.holds.counts, tally.holds.total) for name, tier, tally in tallies]
     yield histogram("tenantpool_hold_seconds", holds)
     for name, field in (
         ("tenantpool_leases_total", "leases"),
@@ -141,11 +141,11 @@ def counter(name: str, rows: Rows) -> Family:
     return family
 
 
-def histogram(name: str, rows: Iterable[tuple[Sequence[str], Sequence[int], Histogram]]) -> Family:
-    """As ``gauge``, for durations: each row has labels, counts by bucket, and their sum."""
+def histogram(name: str, rows: Iterable[tuple[Sequence[str], Sequence[int], float]]) -> Family:
+    """As ``gauge``, for durations: each row has labels, counts by bucket, and the sum of all."""
     metric = METRICS[name]
     family = HistogramMetricFamily(name, metric.help, labels=metric.labels)
-    for labels, counts, histogram in rows:
+    for labels, counts, total in rows:
         buckets = list(zip(_BUCKETS, accumulate(counts), strict=True))
-        family.add_metric(labels, buckets, histogram.total)
+        family.add_metric(labels, buckets, total)
     return family

@@ -14,6 +14,7 @@ from tenantpool.service.reload import APPLIED, REFUSED, UNCHANGED
 from tenantpool.service.view import delivery_name
 
 from . import families
+from .conventions import of_pools
 from .families import Rows, Tallies, counter, gauge, histogram
 from .reading import Reading, read
 from .source import Source
@@ -49,11 +50,13 @@ class Exporter:
     def _families(self, reading: Reading) -> Iterator[Family]:
         source, tallies = self._source, self._tallies()
         keys = [(database, tier) for database, tier, _ in tallies]
+        cores = [shell.core for shell in source.manager.shells.values()]
         yield families.build_info()
         yield from families.of_databases(reading.databases)
-        yield from families.of_cores([shell.core for shell in source.manager.shells.values()])
+        yield from families.of_cores(cores)
         yield from families.of_tiers(tallies)
         yield families.waiting(tallies, reading.waiting)
+        yield from of_pools(reading.databases, cores, tallies, reading.waiting)
         yield gauge("tenantpool_leases_active", self._active(keys))
         yield gauge("tenantpool_sessions", [((), len(source.desk.sessions.workers))])
         every = sum(map(len, reading.loads.values()))
@@ -91,7 +94,7 @@ class Exporter:
         meter = self._source.meter
         handled = [((*method, code), count) for (method, code), count in meter.handled.items()]
         yield counter("grpc_server_handled_total", handled)
-        seconds = [(method, each.counts, each) for method, each in meter.seconds.items()]
+        seconds = [(method, each.counts, each.total) for method, each in meter.seconds.items()]
         yield histogram("grpc_server_handling_seconds", seconds)
 
 

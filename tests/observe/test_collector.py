@@ -71,6 +71,26 @@ def test_what_happens_is_counted_and_the_busiest_are_named(manager: Manager) -> 
 
 
 @on_latest
+def test_dashboards_that_know_opentelemetrys_names_show_the_same(manager: Manager) -> None:
+    with manager.connection("acme"):
+        with pytest.raises(AcquireTimeout), manager.connection("acme", timeout=0.01):
+            pass
+        text = scrape(ManagerCollector(manager))
+    found = {
+        name: float(value)
+        for name, value in re.findall(r"^db_client_connection_(\w+){[^}]*} (\S+)$", text, re.M)
+        if not name.endswith(("_bucket", "_created"))
+    }
+    assert (
+        'count{db_client_connection_pool_name="main",db_client_connection_state="used"} 1.0' in text
+    )
+    assert (found["max"], found["timeouts_total"], found["pending_requests"]) == (4, 1, 0)
+    assert (found["wait_time_seconds_count"], found["use_time_seconds_count"]) == (1, 0)
+    assert found["create_time_seconds_count"] == 1
+    assert found["create_time_seconds_sum"] > 0
+
+
+@on_latest
 async def test_it_serves_a_manager_on_tasks_too(made: Any) -> None:
     async with AsyncManager(made) as manager, manager.connection("globex"):
         text = scrape(ManagerCollector(manager))

@@ -54,6 +54,17 @@ CONTRACT = {
     "tenantpool_tenant_in_use": {"tenant", "tier", "database"},
     "tenantpool_tenant_waiting": {"tenant", "tier", "database"},
     "tenantpool_alerts_firing": {"alert", "severity"},
+    "db_client_connection_count": {
+        "db_client_connection_pool_name",
+        "db_client_connection_state",
+    },
+    **{
+        f"db_client_connection_{name}": {"db_client_connection_pool_name"}
+        for name in (
+            *("max", "pending_requests", "timeouts_total"),
+            *("create_time_seconds", "wait_time_seconds", "use_time_seconds"),
+        )
+    },
     "grpc_server_handled_total": {"grpc_service", "grpc_method", "grpc_code"},
     "grpc_server_handling_seconds": {"grpc_service", "grpc_method"},
 }
