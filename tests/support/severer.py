@@ -30,7 +30,9 @@ class Severer:
         self.port = 0
         self._target = (host, port)
         self._links: set[asyncio.StreamWriter] = set()  # both ends of each
-        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._listener: socket.socket | None = None
+        self._cuts = 0
         self._flowing = asyncio.Event()
         self._stop = asyncio.Event()
         self._ready = threading.Event()
@@ -84,26 +86,47 @@ class Severer:
         self._cut()
 
     async def _open(self) -> None:
-        if self._server is None:
-            self._server = await asyncio.start_server(self._link, HOST, self.port)
-            self.port = self._server.sockets[0].getsockname()[1]
+        if self._listener is None:
+            self._listener = socket.create_server((HOST, self.port))
+            self._listener.setblocking(False)
+            self.port = self._listener.getsockname()[1]
+            self._loop.add_reader(self._listener, self._accept, self._listener)
         self._flowing.set()
 
+    def _accept(self, listener: socket.socket) -> None:
+        """Not asyncio's server: a connection that it is about to accept when it closes is lost."""
+        try:
+            near, _ = listener.accept()
+        except OSError:
+            return
+        near.setblocking(False)
+        task = self._loop.create_task(self._link(near, self._cuts))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
     def _cut(self) -> None:
-        if self._server:
-            self._server.close()
-            self._server = None
+        self._cuts += 1
+        if self._listener is not None:
+            self._loop.remove_reader(self._listener)
+            self._listener.close()
+            self._listener = None
         for end in self._links:
             _reset(end)
 
-    async def _link(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _link(self, near: socket.socket, cuts: int) -> None:
         """Forward one connection until either side ends it."""
+        reader, writer = await asyncio.open_connection(sock=near)
         ends = {writer}
+        self._links.add(writer)
         try:
+            if cuts != self._cuts:
+                _reset(writer)
             await self._flowing.wait()
             far_reader, far_writer = await asyncio.open_connection(*self._target)
             ends.add(far_writer)
-            self._links |= ends
+            self._links.add(far_writer)
+            if cuts != self._cuts:
+                _reset(far_writer)
             pumps = self._pump(reader, far_writer), self._pump(far_reader, writer)
             await asyncio.gather(*pumps)
         except OSError:
