@@ -73,7 +73,7 @@ class AsyncShell(AsyncPerformer):
         self._configure = configure
         if True:  # ASYNC
             self._returned: list[AsyncLease] = []
-            self._returning: asyncio.TimerHandle | None = None
+            self._returning: asyncio.Handle | None = None
         self._learning = False
         self._sweeps = 0
 
@@ -108,10 +108,14 @@ class AsyncShell(AsyncPerformer):
                 self._returning = loop.call_later(_RETURN_DELAY, self._take_back)
 
         def prepare(self, tenant: Tenant) -> None:
-            """*tenant* is about to ask: what came back is needed now, unless one is at hand."""
-            at_hand = tenant.pool.idle and tenant.in_use < tenant.limits.cap
-            if self._returning is not None and not at_hand:
-                self._returning.cancel()
+            """*tenant* is about to ask: take back what came back, now or when it is answered."""
+            if self._returning is None:
+                return
+            self._returning.cancel()
+            if tenant.pool.idle and tenant.in_use < tenant.limits.cap:
+                # While the one at hand is used, the others can be wiped.
+                self._returning = asyncio.get_running_loop().call_soon(self._take_back)
+            else:
                 self._take_back()
 
         def _take_back(self) -> None:
