@@ -35,6 +35,21 @@ async def test_nobody_waits_for_a_return_that_is_not_needed(desk: Desk):
     assert first.state == RETURNED
 
 
+async def test_it_is_carried_out_while_the_next_lease_is_used(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+):
+    first, second = [await desk.acquire(ME, wanted()) for _ in range(2)]
+    slot = second.slot
+    desk.ledger.release(ME, ref(second))
+    await wait_until_async(lambda: slot is not None and slot.state == IDLE, what="the return")
+
+    monkeypatch.setattr("tenantpool.manager._async.shell._RETURN_DELAY", 3600.0)
+    desk.ledger.release(ME, ref(first))
+    assert desk.ask(ME, wanted()).slot is slot
+    assert first.state == GRANTED
+    await wait_until_async(lambda: first.state == RETURNED, what="the other return")
+
+
 async def test_what_came_back_is_there_for_a_request_that_needs_it(desk: Desk):
     held, returned = [await desk.acquire(ME, wanted()) for _ in range(2)]
     slot = returned.slot
