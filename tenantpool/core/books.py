@@ -340,12 +340,13 @@ class Books:
         """Put *tenant* where it belongs, after anything that its rank depends on has changed."""
         if tenant.abroad or self.held_up:
             self._note_held_up(tenant)
+        of_pool = tenant.pool.ranking
         if not tenant.wants:
-            tenant.pool.ranking.discard(tenant)
+            of_pool.discard(tenant)
             self.ranking.discard(tenant)
             return
         rank = tenant.rank()
-        tenant.pool.ranking.put(tenant, rank)
+        of_pool.put(tenant, rank)
         if tenant.needs:
             self.ranking.put(tenant, rank)
         else:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
-from math import exp, log
+from math import exp
 
 from tenantpool.errors import Reason
 
@@ -13,7 +14,9 @@ MAX_LEASE = "MAX_LEASE"
 _SMALLEST = 1e-5
 _STEPS_PER_E = 6
 _BUCKETS = 104
-"""104 buckets, each e^(1/6) = 18 % wider than the last: from 10 µs to 5 minutes."""
+_ENDS = [_SMALLEST * exp((step + 1) / _STEPS_PER_E) for step in range(_BUCKETS - 1)]
+"""Of 104 buckets, each e^(1/6) = 18 % wider than the last: from 10 µs to 5 minutes. The last one
+has no end."""
 
 
 class Waits:
@@ -37,9 +40,9 @@ class Waits:
     def note(self, seconds: float) -> None:
         """Count a wait of *seconds*."""
         self.total += seconds
-        self.longest = max(self.longest, seconds)
-        step = int(log(max(seconds, _SMALLEST) / _SMALLEST) * _STEPS_PER_E)
-        step = min(step, _BUCKETS - 1)
+        if seconds > self.longest:
+            self.longest = seconds
+        step = bisect_right(_ENDS, seconds)
         self._buckets[step] = self._buckets.get(step, 0) + 1
 
     def quantile(self, q: float, leases: int) -> float:
@@ -53,7 +56,7 @@ class Waits:
         for step in sorted(self._buckets):
             rank -= self._buckets[step]
             if rank <= 0:
-                return min(self.longest, _SMALLEST * exp((step + 1) / _STEPS_PER_E))
+                return self.longest if step == len(_ENDS) else min(self.longest, _ENDS[step])
         return self.longest
 
 

@@ -37,7 +37,11 @@ class Ranking(dict[Item, tuple[Any, ...]]):
         if entry is not None and entry[:-2] == key:
             return
         self._serial += 1
+        is_alone = len(self) == (entry is not None)
         self[item] = entry = (*key, self._serial, item)
+        if is_alone:
+            self._heap = [entry]
+            return
         heappush(self._heap, entry)
         if len(self._heap) > 2 * len(self) + _SLACK:
             self._heap = list(self.values())

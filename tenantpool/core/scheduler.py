@@ -21,7 +21,7 @@ from .limits import MAX_WAITING, DatabaseLimits
 from .pool import Pool
 from .request import Request
 from .slot import Slot
-from .tenant import BELOW_GUARANTEE, OVERFLOW, Tenant
+from .tenant import BELOW_GUARANTEE, OVERFLOW, STANDING, Tenant
 
 P = ParamSpec("P")
 
@@ -70,9 +70,13 @@ class Scheduler(Books):
         better standing or its request is more urgent.
         """
         rival = self.ranking.best()
-        if rival is None or rival.pool is slot.pool or rival.rank() >= local.rank():
+        if rival is None or rival.pool is slot.pool:
             return None
-        if now < slot.quantum_ends and not _is_urgent(rival, local):
+        theirs, ours = self.ranking.key(rival), slot.pool.ranking.key(local)
+        if theirs >= ours:
+            return None
+        is_better = theirs[STANDING] < ours[STANDING]
+        if now < slot.quantum_ends and not is_better and not _is_urgent(rival, local):
             return None
         return rival if self._may_connect(now, rival.pool) else None
 
@@ -119,7 +123,8 @@ class Scheduler(Books):
             self._refuse(now, request, explain.blocked(self, tenant, now))
         else:
             self._join_queue(request)
-            self._dispatch(now)
+            if self.ranking.best() is tenant:  # for who goes before it nothing could be done
+                self._dispatch(now)
 
     def _is_full(self, tenant: Tenant) -> bool:
         """Whether as many wait as may, by a limit that is not only on trial."""
@@ -159,7 +164,7 @@ class Scheduler(Books):
 
     def _make_room(self, now: float, tenant: Tenant) -> bool:
         """Evict the idle connection that is needed least, in favour of *tenant*."""
-        standing = tenant.standing()
+        standing = self.ranking.key(tenant)[STANDING]
         if standing == OVERFLOW:
             return False  # overflow lives on spare capacity only
         victim = self.victims.choose(now, urgent=standing == BELOW_GUARANTEE)
@@ -326,8 +331,6 @@ class Scheduler(Books):
 
 
 def _is_urgent(rival: Tenant, local: Tenant) -> bool:
-    """Whether *rival* need not wait for the quantum that protects *local*."""
-    if rival.standing() < local.standing():
-        return True
+    """Whether the request of *rival* goes before that of *local* by its priority."""
     first, second = rival.queue.best(), local.queue.best()
     return first is not None and second is not None and first.priority > second.priority

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from .shrink import Shrink
 
 Rank = tuple[int, float, float, float]
+STANDING = 0
+"""Where a rank has the class of the tenant's next slot: one of the following."""
 
 BELOW_GUARANTEE = 0
 BELOW_CAP = 1
@@ -172,14 +174,11 @@ class Tenant:
         slots per unit of weight. Parts of a unit do not count: there, and wherever more tenants
         wait than there are slots, it is the least slot time per weight, then the longest wait.
         """
-        claim = self.in_use + self.pending
+        claim, limits = self.in_use + self.pending, self.limits
+        if claim < limits.guarantee:
+            standing = BELOW_GUARANTEE
+        else:
+            standing = BELOW_CAP if claim < self.cap else OVERFLOW
         head = self.queue.best()
         since = head.since if head is not None else inf
-        return self.standing(), claim // self.limits.weight, self.service, since
-
-    def standing(self) -> int:
-        """The class of its next slot: below the guarantee, below the cap, or overflow."""
-        claim = self.in_use + self.pending
-        if claim < self.limits.guarantee:
-            return BELOW_GUARANTEE
-        return BELOW_CAP if claim < self.cap else OVERFLOW
+        return standing, claim // limits.weight, self.service, since

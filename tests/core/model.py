@@ -39,7 +39,7 @@ from tenantpool.core.request import (
     Request,
 )
 from tenantpool.core.slot import CLOSING, GONE, IDLE, IN_USE, OPENING, RESETTING, Slot
-from tenantpool.core.tenant import BELOW_GUARANTEE, OVERFLOW, Tenant
+from tenantpool.core.tenant import BELOW_GUARANTEE, OVERFLOW, STANDING, Tenant
 
 LIFE_OF_A_REQUEST = {
     NEW: {WAITING, GRANTED, REFUSED, CANCELLED},
@@ -292,7 +292,7 @@ class Model:
 
     def _check_nobody_waits_in_vain(self, tenant: Tenant) -> None:
         db, pool = self.db, tenant.pool
-        outranked = any(t.standing() != OVERFLOW for t in db.ranking)
+        outranked = any(t.rank()[STANDING] != OVERFLOW for t in db.ranking)
         if tenant.in_use < tenant.cap:
             assert not pool.idle, "waits beside an idle connection"
         elif tenant in db.ranking and not outranked:
@@ -302,7 +302,7 @@ class Model:
                 assert not self._is_shut(breaker), "waits behind an open breaker"
         if tenant in db.ranking and self._may_connect(pool):
             assert db.used >= db.limits.capacity, "waits beside spare capacity"
-            if tenant.standing() != OVERFLOW:
+            if tenant.rank()[STANDING] != OVERFLOW:
                 assert not self._victims(tenant), "waits beside a connection it could evict"
 
     def _may_connect(self, pool: Pool) -> bool:
@@ -311,7 +311,7 @@ class Model:
         return breakers_allow and db.connecting < db.limits.connect_concurrency
 
     def _victims(self, tenant: Tenant) -> list[Slot]:
-        urgent = tenant.standing() == BELOW_GUARANTEE
+        urgent = tenant.rank()[STANDING] == BELOW_GUARANTEE
         age = -inf if urgent else self.db.limits.min_connection_age
         return [slot for slot in self.in_state(IDLE) if slot.opened_at + age <= self.now]
 
