@@ -23,7 +23,7 @@ from tenantpool.v1.session_pb2 import SessionRequest
 PAGES = ("/", "/tenants")
 TARGET = 2.0
 """Percent of a core."""
-_PACE = 0.002
+_PACE = 0.02
 """Seconds between two leases, so that there is something new on every page."""
 _SETTLE = 1.5
 """Seconds that a page has to be made for the first time."""
@@ -74,7 +74,7 @@ def run(effort: Effort) -> Result:
     result.show("CPU of the service without it", f"{median(idle):.1f} %")
     result.raw = {"percent": parts, "idle_percent": idle}
     result.notes.append(
-        "A session leases 500 times a second, each time for another of the tenants, all of which"
+        "A session leases 50 times a second, each time for another of the tenants, all of which"
         " have been served before; the page is read like a browser reads it. CPU time of the"
         " service's process with the page open, less that without, in turns."
     )
