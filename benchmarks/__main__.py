@@ -9,7 +9,7 @@ from importlib import import_module
 from time import monotonic
 
 from benchmarks.measure import Effort, Result, machine, progress
-from benchmarks.report import put_into_project_page, save, show
+from benchmarks.report import publish, save, show
 
 NAMES = (
     *("hot_path", "cold_start", "zipf", "noisy", "scale", "restart", "decisions", "long_run"),
@@ -30,8 +30,8 @@ def main() -> None:
         progress(f"{monotonic() - started:.0f} s")
     facts = machine()
     save(results, facts, effort)
-    if effort is Effort.FULL and names == list(NAMES):
-        put_into_project_page(results, facts)
+    if effort is Effort.FULL:
+        publish(NAMES)
     show(results, facts)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -47,7 +47,7 @@ def show(results: list[Result], facts: Mapping[str, str]) -> None:
 
 
 def save(results: list[Result], facts: Mapping[str, str], effort: Effort) -> None:
-    """Write a JSON file for each result, and all of them together as markdown."""
+    """Write a JSON file for each result."""
     folder = FOLDER if effort is Effort.FULL else FOLDER / effort
     folder.mkdir(parents=True, exist_ok=True)
     for result in results:
@@ -59,44 +59,46 @@ def save(results: list[Result], facts: Mapping[str, str], effort: Effort) -> Non
         }
         text = json.dumps(everything, indent=1, ensure_ascii=False)
         (folder / f"{result.name}.json").write_text(f"{text}\n")
-    (folder / "README.md").write_text(markdown(results, facts, effort))
 
 
-def markdown(results: list[Result], facts: Mapping[str, str], effort: Effort) -> str:
-    """The tables as a page that can be pasted."""
-    lines = ["# Benchmarks", "", f"{_in_words(facts)}. {_today()}, `{_command(results, effort)}`."]
+def publish(names: Iterable[str]) -> None:
+    """Show the last full run of each benchmark: as a page of its own, and shortly in the README."""
+    texts = [(FOLDER / f"{name}.json").read_text() for name in names]
+    saved = [json.loads(text) for text in texts]
+    results = [
+        Result(one["name"], one["title"], [Figure(**f) for f in one["figures"]], one["notes"])
+        for one in saved
+    ]
+    dates = sorted({one["date"] for one in saved})
+    about = f"{_in_words(saved[-1]['machine'])}. {' to '.join(dates[:1] + dates[1:][-1:])}."
+    (FOLDER / "README.md").write_text(markdown(results, about))
+    text = PROJECT_PAGE.read_text()
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    PROJECT_PAGE.write_text(f"{before}{BEGIN}{summary(results, about)}{END}{after}")
+
+
+def markdown(results: list[Result], about: str) -> str:
+    """All figures and notes, as a page."""
+    lines = ["# Benchmarks", "", about]
     for result in results:
         lines += ["", f"## {result.title}", "", "| What | Figure | Target | |", "|---|---|---|---|"]
         lines += [*map(_row, result.figures), "", *result.notes]
     return "\n".join([*lines, ""])
 
 
-def summary(results: list[Result], facts: Mapping[str, str]) -> str:
-    """The headline figures in one table, with the machine."""
-    lines = [f"{_in_words(facts)}. {_today()}, `make bench`.", "", "| | Figure | Target | |"]
-    lines.append("|---|---|---|---|")
+def summary(results: list[Result], about: str) -> str:
+    """The headline figures in one table."""
+    lines = [about, "", "| | Figure | Target | |", "|---|---|---|---|"]
     for result in results:
         lines.append(f"| **{result.title}** | | | |")
         lines += [_row(figure) for figure in result.figures if figure.headline]
     return "\n".join([*lines, ""])
 
 
-def put_into_project_page(results: list[Result], facts: Mapping[str, str]) -> None:
-    """Show the headline figures of a full run in the README."""
-    text = PROJECT_PAGE.read_text()
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    PROJECT_PAGE.write_text(f"{before}{BEGIN}{summary(results, facts)}{END}{after}")
-
-
 def _row(figure: Figure) -> str:
     cells = (figure.what, figure.value, figure.target or "", figure.verdict)
     return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
-
-
-def _command(results: list[Result], effort: Effort) -> str:
-    names = " ".join(result.name for result in results)
-    return f"python -m benchmarks {names}{'' if effort is Effort.FULL else ' --quick'}"
 
 
 def _in_words(facts: Mapping[str, str]) -> str:

@@ -62,7 +62,10 @@ def test_results_are_written_as_json_and_as_markdown(
     result: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(report, "FOLDER", tmp_path)
+    monkeypatch.setattr(report, "PROJECT_PAGE", tmp_path / "page.md")
+    report.PROJECT_PAGE.write_text("")
     report.save([result], {"CPU": "one", "cores": "2"}, Effort.FULL)
+    report.publish(["speed"])
     found = json.loads((tmp_path / "speed.json").read_text())
     assert found["machine"] == {"CPU": "one", "cores": "2"}
     assert [figure["ok"] for figure in found["figures"]] == [True, False, None]
@@ -76,11 +79,13 @@ def test_results_are_written_as_json_and_as_markdown(
 def test_the_project_page_has_what_has_a_target_and_what_is_a_headline(
     result: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    page = tmp_path / "README.md"
+    page = tmp_path / "page.md"
     monkeypatch.setattr(report, "PROJECT_PAGE", page)
+    monkeypatch.setattr(report, "FOLDER", tmp_path)
     page.write_text(f"before\n{report.BEGIN}old\n{report.END}after\n")
     result.show("a peer", "9 µs", headline=True)
-    report.put_into_project_page([result], {"CPU": "one"})
+    report.save([result], {"CPU": "one"}, Effort.FULL)
+    report.publish(["speed"])
     text = page.read_text()
     assert text.startswith("before\n")
     assert text.endswith("after\n")
