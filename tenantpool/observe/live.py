@@ -19,9 +19,9 @@ from .views import View, view_of
 
 _MOST = 100
 """Pages that are looked at live at a time."""
-_REST = 60
+_REST = 100
 """A page that took long to make is made again after so many times as long: so none takes more than
-a sixtieth of a core, however many tenants there are."""
+a hundredth of a core, however many tenants there are."""
 
 
 class Live:
