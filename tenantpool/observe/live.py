@@ -20,8 +20,8 @@ from .views import View, view_of
 _MOST = 100
 """Pages that are looked at live at a time."""
 _REST = 100
-"""A page that took long to make is made again after so many times as long: so none takes more than
-a hundredth of a core, however many tenants there are."""
+"""A page that took long to make is made again after so many times as long: so making it takes no
+more than a hundredth of a core, however many tenants there are."""
 
 
 class Live:

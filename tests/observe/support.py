@@ -31,6 +31,11 @@ ELSEWHERE = {"host": "tenantpool.example"}
 PERSON = {"accept": "text/html"}
 
 
+def bearer(token: str) -> dict[str, str]:
+    """The header that shows *token*."""
+    return {"authorization": f"Bearer {token}"}
+
+
 def settings(service: dict[str, Any] | None = None, **more: Any) -> Settings:
     values: dict[str, Any] = {
         "databases": {"main": {"conninfo": "host=/nowhere", "capacity": 5}},
