@@ -18,14 +18,18 @@ class Ranking(dict[Item, tuple[Any, ...]]):
     they came. It is a dictionary of the items that are in, in no order of rank, and a heap of
     their entries: key, serial number and item in one flat tuple, as that compares fastest. An
     entry that has been overtaken stays in the heap until it surfaces, where it is skipped: a list
-    can't be searched cheaply, so this is faster than sifting. Items are hashed by identity.
+    can't be searched cheaply, so this is faster than sifting. The entry made last is kept beside
+    the heap until there is a later one: most are overtaken, or taken out, before that. Items are
+    hashed by identity.
     """
 
-    __slots__ = ("_heap", "_serial")
+    __slots__ = ("_heap", "_latest", "_serial")
 
     def __init__(self) -> None:
         super().__init__()
         self._heap: list[tuple[Any, ...]] = []
+        self._latest: tuple[Any, ...] | None = None
+        """The entry that is not in the heap yet."""
         self._serial = 0
 
     def __repr__(self) -> str:
@@ -36,20 +40,19 @@ class Ranking(dict[Item, tuple[Any, ...]]):
         entry = self.get(item)
         if entry is not None and entry[:-2] == key:
             return
+        latest = self._latest
+        if latest is not None and latest is not entry:
+            heappush(self._heap, latest)
+            if len(self._heap) > 2 * len(self) + _SLACK:
+                self._heap = list(self.values())
+                heapify(self._heap)
         self._serial += 1
-        is_alone = len(self) == (entry is not None)
-        self[item] = entry = (*key, self._serial, item)
-        if is_alone:
-            self._heap = [entry]
-            return
-        heappush(self._heap, entry)
-        if len(self._heap) > 2 * len(self) + _SLACK:
-            self._heap = list(self.values())
-            heapify(self._heap)
+        self[item] = self._latest = (*key, self._serial, item)
 
     def discard(self, item: Item) -> None:
         """Take *item* out, if it is in."""
-        self.pop(item, None)
+        if self.pop(item, None) is self._latest:
+            self._latest = None
 
     def key(self, item: Item) -> tuple[Any, ...]:
         """The key that *item* is ranked by; KeyError if it is not in."""
@@ -57,11 +60,13 @@ class Ranking(dict[Item, tuple[Any, ...]]):
 
     def best(self) -> Item | None:
         """The item with the smallest key, left where it is; None if there is none."""
-        heap = self._heap
+        heap, latest = self._heap, self._latest
         while heap:
-            entry = heap[0]
-            item: Item = entry[-1]
-            if self.get(item) is entry:
-                return item
+            first = heap[0]
+            item: Item = first[-1]
+            if self.get(item) is first:
+                if latest is None or first < latest:
+                    return item
+                break
             heappop(heap)
-        return None
+        return None if latest is None else latest[-1]
