@@ -40,6 +40,8 @@ class Books:
         """Slots that are not gone: what the capacity limits."""
         self.leaving = 0
         """Slots that are being closed."""
+        self.idle = 0
+        """Slots that are idle."""
         self.connecting = 0
         """Connects under way, and slots that are being closed to make room for one."""
         self.connect_time = _FIRST_CONNECT_GUESS
@@ -197,8 +199,9 @@ class Books:
 
     def _close(self, slot: Slot, *, heir: Tenant | None = None, revoked: bool = False) -> None:
         """End a slot's connection; if it has an *heir*, to make room for that tenant."""
-        if slot.state == IDLE:
-            slot.pool.idle.pop(slot, None)
+        if slot in slot.pool.idle:
+            del slot.pool.idle[slot]
+            self.idle -= 1
         slot.become(CLOSING)
         slot.pool.closing += 1
         self.leaving += 1
@@ -285,6 +288,7 @@ class Books:
         slot.become(IDLE)
         pool = slot.pool
         pool.idle[slot] = None
+        self.idle += 1
         if len(pool.idle) > pool.listed:
             self.victims.list(pool)
 
@@ -340,13 +344,12 @@ class Books:
         """Put *tenant* where it belongs, after anything that its rank depends on has changed."""
         if tenant.abroad or self.held_up:
             self._note_held_up(tenant)
-        of_pool = tenant.pool.ranking
         if not tenant.wants:
-            of_pool.discard(tenant)
+            tenant.pool.ranking.discard(tenant)
             self.ranking.discard(tenant)
             return
         rank = tenant.rank()
-        of_pool.put(tenant, rank)
+        tenant.pool.ranking.put(tenant, rank)
         if tenant.needs:
             self.ranking.put(tenant, rank)
         else:

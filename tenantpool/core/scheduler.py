@@ -85,6 +85,7 @@ class Scheduler(Books):
         pool = tenant.pool
         while pool.idle:
             slot = pool.pick(tenant)
+            self.idle -= 1
             if slot.expires_at > now:
                 return slot
             self._close(slot)
@@ -138,13 +139,18 @@ class Scheduler(Books):
 
     def _dispatch(self, now: float) -> None:
         """Bring slots on their way for those who wait, the most deserving first."""
-        while (tenant := self.ranking.best()) is not None:
+        while self._has_spare and (tenant := self.ranking.best()) is not None:
             if not self._provide(now, tenant):
                 break
         if self._renewing:
             self._renew(now)
         if self._warming:
             self._warm_up(now)
+
+    @property
+    def _has_spare(self) -> bool:
+        """Whether there is anything to give: without, the one who waits need not be looked for."""
+        return self.idle > 0 or len(self.slots) < self.limits.capacity
 
     def _provide(self, now: float, tenant: Tenant) -> bool:
         """Do the next thing for *tenant*, which waits. False: nothing can be done just now."""

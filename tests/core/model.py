@@ -220,6 +220,7 @@ class Model:
         assert db.connecting <= max(limits.connect_concurrency, self.connects)
         self.connects = db.connecting
         assert sum(len(pool.slots) for pool in db.pools.values()) == len(alive)
+        assert db.idle == sum(slot.state == IDLE for slot in alive)
         assert len(db.ranking) == sum(tenant in db.ranking for tenant in db.tenants.values())
         known = {tenant for tenant in db.busy() if not tenant.departed}
         assert known == {t for t in db.tenants.values() if t.claim or t.queue}
