@@ -20,7 +20,7 @@ from benchmarks.insight_process import DBNAME, TENANT, settings
 from benchmarks.measure import Effort, Result, median_of_ratios, postgres, progress
 from tenantpool import Manager
 from tenantpool.insight import Insight
-from tenantpool.insight._sync.cursor import watched
+from tenantpool.insight._sync.cursor import watch, watched
 
 ROOT = Path(__file__).parents[1]
 WHAT = {"one statement": "statement", "no statement": "nothing"}
@@ -42,17 +42,18 @@ STATES = ("neither", "off", "on")
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How many rounds, and how much in each."""
+    """How many rounds, and how much in each; *crews* of processes share those with leases."""
 
     rounds: int
+    crews: int
     hooks: int
     leases: int
 
 
 SIZES = {
-    Effort.FULL: Size(rounds=200, hooks=2_000, leases=50),
-    Effort.QUICK: Size(rounds=60, hooks=1_000, leases=50),
-    Effort.TINY: Size(rounds=2, hooks=50, leases=5),
+    Effort.FULL: Size(rounds=200, crews=8, hooks=2_000, leases=50),
+    Effort.QUICK: Size(rounds=60, crews=3, hooks=1_000, leases=50),
+    Effort.TINY: Size(rounds=2, crews=1, hooks=50, leases=5),
 }
 
 Times = dict[str, list[float]]
@@ -79,7 +80,8 @@ def run(effort: Effort) -> Result:
         "The hook is measured around a cursor that does nothing, with a statement of 200"
         " characters; so it is all that a statement pays. A lease: borrow, begin, `select 1`,"
         " commit, return, on one open connection of a real PostgreSQL. Each state is a process of"
-        " its own, and they take turns in random order; medians of ratios over rounds. A manager"
+        " its own, and they take turns in random order; medians of ratios over rounds. Eight times"
+        " there are new processes, as some are lucky all their life. A manager"
         " always counts what the metrics say (off does, too); for neither, the lines of the core"
         " that count a lease are taken out of its source. To read the metrics costs nothing per"
         " lease."
@@ -114,7 +116,8 @@ class _Connection:
     """As much of a connection as the hook looks at."""
 
     pipeline_status = 0
-    _tenantpool_watch: object = None
+    cursor_factory = psycopg.Cursor
+    server_cursor_factory = psycopg.ServerCursor
 
 
 class _Cursor:
@@ -130,8 +133,8 @@ class _Cursor:
 
 
 def _hooks(size: Size) -> Times:
-    conn = _Connection()
-    conn._tenantpool_watch = Insight().watch("acme")
+    conn: Any = _Connection()
+    watch(conn, "acme", Insight())
     plain, hooked = _Cursor(conn), watched(_Cursor)(conn)
     numbers = count()
     same = [QUERY] * size.hooks
@@ -155,19 +158,25 @@ def _execute(cursor: Any, queries: list[str]) -> float:
 
 
 def _leases(kind: str, dsn: str, size: Size) -> dict[str, Times]:
-    """Microseconds of a lease, by what it does and by state; the states take turns."""
+    """Microseconds of a lease, by what it does and by state."""
     times: dict[str, Times] = {what: {state: [] for state in STATES} for what in WHAT}
+    for _ in range(size.crews):
+        _by_a_crew(times, kind, dsn, size)
+    return times
+
+
+def _by_a_crew(times: dict[str, Times], kind: str, dsn: str, size: Size) -> None:
+    """Add to *times* what one process of each state takes; they take turns."""
     with ExitStack() as stack:
         peers = {state: stack.enter_context(_process(kind, state, dsn)) for state in STATES}
         for what in (*WHAT, *WHAT):
             for peer in peers.values():
                 _ask(peer, what, min(WARM_UP, 4 * size.leases))
-        for _ in range(size.rounds):
+        for _ in range(size.rounds // size.crews):
             for what, by_state in times.items():
                 for state in sample(STATES, len(STATES)):
                     _ask(peers[state], what, 1)  # wakes it up
                     by_state[state].append(_ask(peers[state], what, size.leases))
-    return times
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from time import time
 from tenantpool.insight.finding import Finding
 from tenantpool.insight.insight import Insight
 from tenantpool.insight.lookout import Lookout
-from tenantpool.insight.watch import Watch
+from tenantpool.insight.options import Options
 from tenantpool.insight.wire import to_report, together
 from tenantpool.v1.session_pb2 import Heartbeat
 
@@ -34,9 +34,10 @@ class Reports:
         """Whether there is anything to be said."""
         return bool(self._unsaid)
 
-    def watch(self, tenant: str) -> Watch:
-        """What looks at one lease of *tenant*. Does not block."""
-        return Watch(self.insight.options, tenant, self.note)
+    @property
+    def options(self) -> Options:
+        """What is found."""
+        return self.insight.options
 
     def lookout(self) -> Lookout:
         """What looks at the leases in use. Does not block."""

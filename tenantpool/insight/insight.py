@@ -8,7 +8,6 @@ from tenantpool.insight.ledger import Ledger
 from tenantpool.insight.lookout import Lookout
 from tenantpool.insight.options import Options
 from tenantpool.insight.sampler import Sampler
-from tenantpool.insight.watch import Watch
 
 
 class Insight(Ledger):
@@ -25,10 +24,6 @@ class Insight(Ledger):
 
     def __repr__(self) -> str:
         return f"<Insight: {self._summary()}, explain {'on' if self.options.explain else 'off'}>"
-
-    def watch(self, tenant: str) -> Watch:
-        """What looks at one lease of *tenant*. Does not block."""
-        return Watch(self.options, tenant, self.note)
 
     def lookout(self) -> Lookout:
         """What looks at the leases in use of one manager or client. Does not block."""

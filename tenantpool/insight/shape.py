@@ -47,7 +47,7 @@ _ANY = re.compile(
     | {_VALUES} )""",
     _FLAGS,
 )
-_PREFIXED = re.compile(r"[eEbBxXnN&]\?")
+_PREFIXED = re.compile(r"\?(?<=[eEbBxXnN&]\?)")  # what begins with one character is found soon
 _PREFIX = re.compile(r"(?<![\w$])(?:[eEbBxXnN]|[uU]&)\?")
 _SIGN = re.compile(
     r"((?:[=<>(,+*/\[]|\b(?:and|or|not|between|in|case|when|then|else|select|limit|offset|by|return))"

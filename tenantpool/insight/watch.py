@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from tenantpool.insight.advice import SLOW, SLOW_EXPLAINED, against_repeating
 from tenantpool.insight.finding import Finding
@@ -21,6 +21,19 @@ _IN_A_ROW = 1.0
 
 _NONE: dict[str, Any] = {}
 """Never written to."""
+
+
+class Source(Protocol):
+    """Whose watch it is."""
+
+    @property
+    def options(self) -> Options:
+        """What is found."""
+        ...
+
+    def note(self, finding: Finding) -> None:
+        """Take what was found. Must not block."""
+        ...
 
 
 class Slow(NamedTuple):
@@ -47,27 +60,44 @@ class _Run:
 
 
 class Watch:
-    """Told of each statement of a lease; says what it finds by *note*.
+    """Told of each statement of a lease; tells its *source* what it finds.
 
-    A lease is used by one thread or task at a time, so nothing here is locked.
+    It stays with its connection, for one lease after the other. A lease is used by one thread or
+    task at a time, so nothing here is locked.
     """
 
-    __slots__ = ("_early", "_note", "_options", "_runs", "last", "slow_read", "tenant")
+    __slots__ = (
+        *("_early", "_note", "_options", "_runs"),
+        *("is_on", "last", "slow_read", "source", "tenant"),
+    )
 
-    def __init__(self, options: Options, tenant: str, note: Callable[[Finding], None]) -> None:
-        self.tenant = tenant
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.is_on = False
+        """Whether a lease is watched just now."""
+        self.tenant = ""
         self.last = 0.0
         """When the last statement ended, as monotonic() does; 0.0: there was none."""
         self.slow_read: Slow | None = None
         """The first slow read of the lease whose plan may be looked at."""
-        self._options = options
-        self._note = note
+        self._options = source.options
+        self._note = source.note
         # Most leases run so few statements that none can be one too many: those are only listed.
         self._early: list[tuple[str, float, float]] | None = []
         self._runs: dict[str, _Run] = _NONE
 
     def __repr__(self) -> str:
-        return f"<Watch of {self.tenant}: {len(self._early or self._runs)} statements or shapes>"
+        seen = f"{len(self._early or self._runs)} statements or shapes"
+        return f"<Watch of {self.tenant}: {seen}>" if self.is_on else "<Watch of no lease>"
+
+    def begin(self, tenant: str) -> None:
+        """A lease of *tenant* begins. Does not block."""
+        self.tenant = tenant
+        self.is_on = True
+        self.last = 0.0
+        self.slow_read = None
+        self._early = []
+        self._runs = _NONE
 
     def ran(self, cursor: Any, query: object, began: float) -> None:
         """A statement that *began* at this monotonic() has ended on psycopg's *cursor*."""
@@ -87,6 +117,11 @@ class Watch:
 
     def end(self) -> None:
         """The lease ends: tell what only its whole shows. Does not block."""
+        self.is_on = False
+        if self._runs:
+            self._tell_repeated()
+
+    def _tell_repeated(self) -> None:
         for shape, run in self._runs.items():
             if run.place is not None and (fix := against_repeating(shape)):
                 self._repeated(shape, run, run.place, fix)

@@ -10,11 +10,11 @@ from psycopg.pq import TransactionStatus
 
 from tenantpool.client.grant import Grant
 from tenantpool.client.reports import Reports
-from tenantpool.insight._async.cursor import attach, detach
+from tenantpool.insight._async.cursor import watch
 from tenantpool.insight._async.explain import explain
 from tenantpool.insight.lookout import Lookout, Sight
 from tenantpool.insight.place import caller
-from tenantpool.insight.watch import Slow
+from tenantpool.insight.watch import Slow, Watch
 
 from .lease import AsyncLease, C, finish
 
@@ -27,7 +27,10 @@ _IDLE_IN_TRANSACTION = (TransactionStatus.INTRANS, TransactionStatus.INERROR)
 class AsyncWatchedLease(AsyncLease[C]):
     """A lease whose statements are seen, as far as cursors of its connection run them."""
 
-    __slots__ = ("_began", "_insight", "_place", "watch")
+    __slots__ = ("_began", "_place", "_reports", "watch")
+
+    watch: Watch
+    """There while it is in use."""
 
     def __init__(
         self,
@@ -38,10 +41,9 @@ class AsyncWatchedLease(AsyncLease[C]):
         reports: Reports,
     ) -> None:
         super().__init__(borrower, tenant, timeout, priority)
-        self._insight = reports.insight
+        self._reports = reports
         self._place = caller()
         self._began = 0.0
-        self.watch = reports.watch(tenant)
 
     @property
     def holder(self) -> str:
@@ -56,7 +58,7 @@ class AsyncWatchedLease(AsyncLease[C]):
     async def __aenter__(self) -> C:
         conn = await super().__aenter__()
         self._began = monotonic()
-        attach(conn, self.watch)
+        self.watch = watch(conn, self.tenant, self._reports)
         return conn
 
     async def end(self, *, failed: bool, dropped: bool = False) -> None:
@@ -65,7 +67,6 @@ class AsyncWatchedLease(AsyncLease[C]):
         try:
             if grant is not None:
                 conn: C = grant.conn  # type: ignore[assignment]
-                detach(conn)
                 self.watch.end()
                 if not dropped and (slow := self.watch.slow_read) is not None:
                     await self._explain(grant, conn, slow, failed)
@@ -78,11 +79,12 @@ class AsyncWatchedLease(AsyncLease[C]):
         The holder's transaction is over before, so that nothing can go wrong in it. Raises what
         its commit raises.
         """
-        if grant.is_wanted or grant.ended or not self._insight.may_explain(slow.shape):
+        insight = self._reports.insight
+        if grant.is_wanted or grant.ended or not insight.may_explain(slow.shape):
             return
         await finish(conn, failed)
         if grant.is_clean:
-            self.watch.planned(slow, await explain(conn, slow, self._insight.options))
+            self.watch.planned(slow, await explain(conn, slow, insight.options))
 
 
 def look_at(lookout: Lookout, grants: Iterable[Grant]) -> None:

@@ -11,11 +11,11 @@ from psycopg.pq import TransactionStatus
 
 from tenantpool.client.grant import Grant
 from tenantpool.client.reports import Reports
-from tenantpool.insight._sync.cursor import attach, detach
+from tenantpool.insight._sync.cursor import watch
 from tenantpool.insight._sync.explain import explain
 from tenantpool.insight.lookout import Lookout, Sight
 from tenantpool.insight.place import caller
-from tenantpool.insight.watch import Slow
+from tenantpool.insight.watch import Slow, Watch
 
 from .lease import C, Lease, finish
 
@@ -28,7 +28,10 @@ _IDLE_IN_TRANSACTION = (TransactionStatus.INTRANS, TransactionStatus.INERROR)
 class WatchedLease(Lease[C]):
     """A lease whose statements are seen, as far as cursors of its connection run them."""
 
-    __slots__ = ("_began", "_insight", "_place", "watch")
+    __slots__ = ("_began", "_place", "_reports", "watch")
+
+    watch: Watch
+    """There while it is in use."""
 
     def __init__(
         self,
@@ -39,10 +42,9 @@ class WatchedLease(Lease[C]):
         reports: Reports,
     ) -> None:
         super().__init__(borrower, tenant, timeout, priority)
-        self._insight = reports.insight
+        self._reports = reports
         self._place = caller()
         self._began = 0.0
-        self.watch = reports.watch(tenant)
 
     @property
     def holder(self) -> str:
@@ -57,7 +59,7 @@ class WatchedLease(Lease[C]):
     def __enter__(self) -> C:
         conn = super().__enter__()
         self._began = monotonic()
-        attach(conn, self.watch)
+        self.watch = watch(conn, self.tenant, self._reports)
         return conn
 
     def end(self, *, failed: bool, dropped: bool = False) -> None:
@@ -66,7 +68,6 @@ class WatchedLease(Lease[C]):
         try:
             if grant is not None:
                 conn: C = grant.conn  # type: ignore[assignment]
-                detach(conn)
                 self.watch.end()
                 if not dropped and (slow := self.watch.slow_read) is not None:
                     self._explain(grant, conn, slow, failed)
@@ -79,11 +80,12 @@ class WatchedLease(Lease[C]):
         The holder's transaction is over before, so that nothing can go wrong in it. Raises what
         its commit raises.
         """
-        if grant.is_wanted or grant.ended or not self._insight.may_explain(slow.shape):
+        insight = self._reports.insight
+        if grant.is_wanted or grant.ended or not insight.may_explain(slow.shape):
             return
         finish(conn, failed)
         if grant.is_clean:
-            self.watch.planned(slow, explain(conn, slow, self._insight.options))
+            self.watch.planned(slow, explain(conn, slow, insight.options))
 
 
 def look_at(lookout: Lookout, grants: Iterable[Grant]) -> None:

@@ -10,26 +10,27 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
-from tenantpool.insight.watch import Watch
+from tenantpool.insight.watch import Source, Watch
 
 _WATCH = "_tenantpool_watch"
 """Where a connection keeps what watches its lease."""
 
 
-def attach(conn: AsyncConnection[Any], watch: Watch) -> None:
-    """Let *watch* see what the cursors run that *conn* makes from now on. Does not block.
+def watch(conn: AsyncConnection[Any], tenant: str, source: Source) -> Watch:
+    """Let *source* know what the cursors run that *conn* makes during this lease of *tenant*.
 
-    Cursors of the application's own class are seen, too, if it was set before.
+    Does not block. It is over with ``end`` of what is returned. Cursors of the application's own
+    class are seen, too, if it was set before.
     """
+    found: Watch | None = getattr(conn, _WATCH, None)
+    if found is None or found.source is not source:
+        found = Watch(source)
+        setattr(conn, _WATCH, found)
     if not issubclass(conn.cursor_factory, AsyncWatchedCursor):
         conn.cursor_factory = watched(conn.cursor_factory)  # type: ignore[arg-type]
         conn.server_cursor_factory = watched(conn.server_cursor_factory)  # type: ignore[arg-type]
-    conn._tenantpool_watch = watch  # type: ignore[attr-defined]
-
-
-def detach(conn: AsyncConnection[Any]) -> None:
-    """The lease is over: nothing is seen any more. Does not block."""
-    conn._tenantpool_watch = None  # type: ignore[attr-defined]
+    found.begin(tenant)
+    return found
 
 
 @cache
@@ -53,8 +54,8 @@ def _watched_execute(execute: Callable[..., Any]) -> Callable[..., Any]:
 
     async def watched_execute(self: Any, query: Any, params: Any = None, **options: Any) -> Any:
         """As psycopg's."""
-        watch: Watch | None = getattr(self._conn, _WATCH, None)
-        if watch is None or self._pgconn.pipeline_status:
+        watch = _watch_of(self)
+        if watch is None:
             return await execute(self, query, params, **options)
         began = monotonic()
         try:
@@ -64,6 +65,13 @@ def _watched_execute(execute: Callable[..., Any]) -> Callable[..., Any]:
 
     watched_execute.__name__ = "execute"
     return watched_execute
+
+
+def _watch_of(cursor: Any) -> Watch | None:
+    """What is to see what *cursor* runs; in a pipeline nothing is."""
+    found: Watch | None = getattr(cursor._conn, _WATCH, None)
+    is_seen = found is not None and found.is_on and not cursor._pgconn.pipeline_status
+    return found if is_seen else None
 
 
 class AsyncWatchedCursor:
@@ -79,8 +87,8 @@ class AsyncWatchedCursor:
 
     async def executemany(self, query: Any, params_seq: Any, **options: Any) -> Any:
         """As psycopg's; all of it counts as one statement."""
-        watch: Watch | None = getattr(self._conn, _WATCH, None)
-        if watch is None or self._pgconn.pipeline_status:
+        watch = _watch_of(self)
+        if watch is None:
             return await super().executemany(query, params_seq, **options)  # type: ignore[misc]
         began = monotonic()
         try:
@@ -90,7 +98,7 @@ class AsyncWatchedCursor:
 
     def stream(self, query: Any, params: Any = None, **options: Any) -> Any:
         """As psycopg's."""
-        watch: Watch | None = getattr(self._conn, _WATCH, None)
+        watch = _watch_of(self)
         if watch is not None:
             watch.ran(self, query, monotonic())
         return super().stream(query, params, **options)  # type: ignore[misc]

@@ -8,7 +8,7 @@ from psycopg import AsyncConnection
 from psycopg.pq import TransactionStatus
 
 from tenantpool.core.request import GRANTED
-from tenantpool.insight._async.cursor import attach, detach
+from tenantpool.insight._async.cursor import watch
 from tenantpool.insight._async.explain import explain
 from tenantpool.insight.lookout import Sight
 from tenantpool.insight.watch import Slow, Watch
@@ -33,8 +33,7 @@ class AsyncWatchedLease(AsyncLease):
         conn = await AsyncLease.__aenter__(self)
         insight = self.shell.insight
         assert insight is not None
-        self.watch = insight.watch(self.tenant.name)
-        attach(conn, self.watch)
+        self.watch = watch(conn, self.tenant.name, insight)
         return conn
 
     async def end(self, *, failed: bool, dropped: bool = False) -> None:
@@ -42,7 +41,6 @@ class AsyncWatchedLease(AsyncLease):
         link = self.link
         try:
             if link is not None:
-                detach(link.conn)
                 self.watch.end()
                 if not dropped and (slow := self.watch.slow_read) is not None:
                     await self._explain(link, slow, failed)

@@ -9,7 +9,7 @@ from psycopg import Connection
 from psycopg.pq import TransactionStatus
 
 from tenantpool.core.request import GRANTED
-from tenantpool.insight._sync.cursor import attach, detach
+from tenantpool.insight._sync.cursor import watch
 from tenantpool.insight._sync.explain import explain
 from tenantpool.insight.lookout import Sight
 from tenantpool.insight.watch import Slow, Watch
@@ -34,8 +34,7 @@ class WatchedLease(Lease):
         conn = Lease.__enter__(self)
         insight = self.shell.insight
         assert insight is not None
-        self.watch = insight.watch(self.tenant.name)
-        attach(conn, self.watch)
+        self.watch = watch(conn, self.tenant.name, insight)
         return conn
 
     def end(self, *, failed: bool, dropped: bool = False) -> None:
@@ -43,7 +42,6 @@ class WatchedLease(Lease):
         link = self.link
         try:
             if link is not None:
-                detach(link.conn)
                 self.watch.end()
                 if not dropped and (slow := self.watch.slow_read) is not None:
                     self._explain(link, slow, failed)
