@@ -34,22 +34,35 @@ def _message(kind: bytes, body: bytes) -> bytes:
     return _HEAD.pack(kind, len(body) + 4) + body
 
 
-def _around(kind: bytes, before: bytes, after: bytes = b"") -> tuple[bytes, bytes]:
+def _around(kind: bytes, before: bytes, after: bytes) -> tuple[bytes, bytes]:
     """A message with a hole for the nonce."""
     return _HEAD.pack(kind, len(before) + _NONCE + len(after) + 4) + before, after
 
 
-# Parse, Bind and Execute of two statements and one Sync: PostgreSQL answers with one packet, where
-# two Queries would be answered by two. DISCARD ALL comes first, as it must in a pipeline.
-_RUN = _message(b"B", bytes(8)) + _message(b"E", bytes(5))
-_ASK, _ASKED = _around(b"P", b"\0SELECT '", b"'\0\0\0")
-_QUESTION = _message(b"P", b"\0DISCARD ALL\0\0\0") + _RUN + _ASK
-_ASKED += _RUN + _message(b"S", b"")
+# One pipeline, which PostgreSQL answers with one packet: DISCARD ALL, which must be first; then a
+# column is described that has the nonce for its name, which needs neither a plan nor an execution.
+_ASK, _ASKED = _around(b"P", b"\0SELECT 1 AS n", b"\0\0\0")
+_QUESTION = (
+    _message(b"P", b"\0DISCARD ALL\0\0\0")
+    + _message(b"B", bytes(8))
+    + _message(b"E", bytes(5))
+    + _ASK
+)
+_ASKED += _message(b"D", b"S\0") + _message(b"S", b"")
 
-_HAS_RUN = _message(b"1", b"") + _message(b"2", b"")
-_ROW, _ = _around(b"D", struct.pack("!HI", 1, _NONCE))
-_ANSWER = _HAS_RUN + _message(b"C", b"DISCARD ALL\0") + _HAS_RUN + _ROW
-_ANSWERED = _message(b"C", b"SELECT 1\0") + _message(b"Z", b"I")
+_INTEGER = struct.pack("!IHIhih", 0, 0, 23, 4, -1, 0)
+"""How a column is described that is an integer of no table."""
+_PARSED = _message(b"1", b"")
+_COLUMN, _ANSWERED = _around(b"T", struct.pack("!H", 1) + b"n", b"\0" + _INTEGER)
+_ANSWER = (
+    _PARSED
+    + _message(b"2", b"")
+    + _message(b"C", b"DISCARD ALL\0")
+    + _PARSED
+    + _message(b"t", bytes(2))
+    + _COLUMN
+)
+_ANSWERED += _message(b"Z", b"I")
 
 Done = Callable[[str], None]
 """Called once: with "", or with why the connection must not be used any more."""

@@ -164,12 +164,12 @@ def _close(pairs: list[tuple[socket.socket, socket.socket]]) -> None:
             end.close()
 
 
-FRAMES = [b"1", b"2", b"C", b"1", b"2", b"D", b"C", b"Z"]
+FRAMES = [b"1", b"2", b"C", b"1", b"t", b"T", b"Z"]
 
 
 def answer_to(question: bytes) -> bytes:
     """What a server says to a wipe."""
-    nonce = question.partition(b"SELECT '")[2].partition(b"'")[0]
+    nonce = question.partition(b"SELECT 1 AS n")[2].partition(b"\0")[0]
     return quick_wipe._ANSWER + nonce + quick_wipe._ANSWERED
 
 
