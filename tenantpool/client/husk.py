@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import select
 import socket
+import struct
 from typing import Any
 
 from psycopg.pq import ConnStatus, TransactionStatus
@@ -36,6 +37,8 @@ _PARAMETERS = (
 )
 """What a server reports of its session, as far as it can change, and libpq remembers."""
 
+_HEAD = struct.Struct("!cI")
+
 
 def dead_socket() -> socket.socket:
     """A socket on which every read is the end of file and every write fails."""
@@ -57,7 +60,8 @@ class Husk:
         self.conn: AnyConnection | None = None
         """The connection object of the lease that comes into it next."""
         self._fd = pgconn.socket
-        self._parameters = self._read_parameters()
+        reported = {name: pgconn.parameter_status(name) for name in _PARAMETERS}
+        self._parameters = {name: value for name, value in reported.items() if value is not None}
         self._unread = select.poll()
         self._unread.register(self._fd, select.POLLIN)
 
@@ -70,6 +74,7 @@ class Husk:
 
     def wear(self, dress: Dress[Any]) -> None:
         """Make the connection object of the next lease. Does not block."""
+        self._forget()
         self.conn = dress.wrap(self.pgconn)
 
     def put(self, fd: int) -> None:
@@ -83,17 +88,33 @@ class Husk:
         """Whether something has come in that nobody asked for: the end, or a notification."""
         return bool(self._unread.poll(0))
 
-    def is_unchanged(self) -> bool:
-        """Whether libpq's memory of the session is as it was; all must have been read."""
-        return self.pgconn.notifies() is None and self._read_parameters() == self._parameters
-
     def close(self) -> None:
         """Free the libpq object, whose Terminate goes to the socket that is in it now."""
         self.pgconn.finish()
 
-    def _read_parameters(self) -> list[bytes | None]:
+    def _forget(self) -> None:
+        """Let libpq know of the session what it knew at first, as the service has wiped it."""
         read = self.pgconn.parameter_status
-        return [read(name) for name in _PARAMETERS]
+        changed = {name: was for name, was in self._parameters.items() if read(name) != was}
+        if changed:
+            self._report(changed)
+        while self.pgconn.notifies() is not None:
+            pass
+
+    def _report(self, parameters: dict[bytes, bytes]) -> None:
+        """Tell libpq that this is what *parameters* are, as a server would."""
+        ours, theirs = socket.socketpair()
+        with ours, theirs, dead_socket() as dead:
+            ours.setblocking(False)
+            theirs.send(b"".join(map(_parameter_status, parameters, parameters.values())))
+            self.put(ours.fileno())
+            self.pgconn.consume_input()
+            self.put(dead.fileno())
+
+
+def _parameter_status(name: bytes, value: bytes) -> bytes:
+    body = name + b"\0" + value + b"\0"
+    return _HEAD.pack(b"S", len(body) + 4) + body
 
 
 class Cupboard:

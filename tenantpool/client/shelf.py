@@ -138,12 +138,12 @@ class Shelf:
         return grant.part(None if self.ended else self._dead)
 
     def _put_back(self, grant: Grant, has_read: bool, *, broken: bool) -> None:
-        """Say that *grant* is returned; then, as it takes longer, see whether its husk is kept."""
+        """Say that *grant* is returned; keep its husk, if that is empty."""
         if not grant.ended and (broken or not grant.is_gateway):
             # Otherwise the Terminate that the gateway has got says it, and in the right order.
             self._say(grant.release(broken=broken))
         husk = grant.husk
-        if husk is not None and has_read and husk.is_unchanged():
+        if husk is not None and has_read:
             self.keep_husk(husk)
         elif husk is not None:
             self.drop_husk(husk)

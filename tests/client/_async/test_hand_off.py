@@ -12,6 +12,8 @@ import pytest
 from psycopg.pq import ExecStatus
 
 from tenantpool.client import shelf
+from tenantpool.errors import LeaseEnded
+from tenantpool.status import to_status
 from tests.client._async.helpers import (
     Background,
     Client,
@@ -89,27 +91,43 @@ def _is_running(fake: FakeService, pid: int) -> bool:
         return conn.execute(query, [pid]).fetchone() is not None
 
 
-@pytest.mark.parametrize("setting", ["client_encoding = latin1", "timezone = 'Asia/Tokyo'"])
-async def test_a_husk_that_remembers_another_session_is_dropped(
-    setting: str, client: Client, fake: FakeService
+@pytest.mark.parametrize(
+    ("setting", "name"),
+    [
+        ("client_encoding = latin1", "client_encoding"),
+        ("timezone = 'Asia/Tokyo'", "TimeZone"),
+        ("standard_conforming_strings = off", "standard_conforming_strings"),
+    ],
+)
+async def test_libpq_forgets_what_a_holder_has_set(
+    setting: str, name: str, client: Client, fake: FakeService
 ):
     async with client.connection("a") as conn:
+        before = conn.info.parameter_status(name)
         await conn.execute(f"set {setting}")
+        assert conn.info.parameter_status(name) != before
     (release,) = await returned(fake)
     assert not release.broken
-    assert client.stats().husks == 0
-    await wait_until(lambda: fake.heard("discard"))
     async with client.connection("a") as conn:
+        assert conn.info.parameter_status(name) == before
         assert conn.info.encoding == "utf-8"
-        assert await (await conn.execute("select 'ü€'")).fetchone() == ("ü€",)
+        assert await (await conn.execute("select 'ü€\\'")).fetchone() == ("ü€\\",)
+    assert client.stats().hand_overs == 1
 
 
-async def test_a_setting_that_was_undone_does_not_cost_the_husk(client: Client, fake: FakeService):
+async def test_libpq_forgets_as_well_when_the_next_lease_is_refused(
+    client: Client, fake: FakeService
+):
     async with client.connection("a") as conn:
+        before = conn.info.timezone
         await conn.execute("set timezone = 'Asia/Tokyo'")
-        await conn.execute("reset timezone")
     await returned(fake)
-    assert client.stats().husks == 1
+    fake.refusals = [to_status(LeaseEnded("a: it has ended"))]
+    with pytest.raises(LeaseEnded):
+        await client.acquire("a")
+    async with client.connection("a") as conn:
+        assert conn.info.timezone == before
+    assert client.stats().hand_overs == 1
 
 
 async def test_handlers_are_not_carried_over(client: Client, fake: FakeService):
@@ -276,7 +294,7 @@ async def test_descriptors_do_not_leak(client: Client, fake: FakeService):
         async with client.connection("a") as conn:
             await conn.execute("select 1")
             if number % 5 == 0:
-                await conn.execute("set timezone = 'Asia/Tokyo'")  # costs the husk
+                await conn.execute("set timezone = 'Asia/Tokyo'")
     await returned(fake, 51)
     await wait_until(lambda: len(os.listdir("/proc/self/fd")) <= before)
 
