@@ -103,20 +103,21 @@ class Grant:
         with suppress(OSError), socket.socket(socket.AF_UNIX, fileno=os.dup(self.leash)) as leash:
             leash.shutdown(socket.SHUT_RDWR)
 
-    def part(self, dead: socket.socket | None) -> bool:
-        """Take the connection away from libpq; return whether its husk has read everything.
+    def part(self, dead: socket.socket | None, *, broken: bool) -> bool:
+        """Take the connection away from libpq; return whether its husk can be filled again.
 
         *dead* takes the place of a lent socket. Without it the connection must have been cut.
+        *broken*: it is not clean, so what was under way on it is not known.
         """
         self.shut()
-        husk, has_read = self.husk, False
+        husk, is_empty = self.husk, False
         if husk is None or dead is None or self.pgconn.status:  # cut, or closed behind our back
             self.pgconn.finish()
         else:
-            has_read = not self.ended and self.is_clean and not husk.has_unread()
+            is_empty = not (broken or self.ended or husk.has_unread())
             husk.put(dead.fileno())
         self._drop_leash()
-        return has_read
+        return is_empty
 
     def disown(self, dead: socket.socket) -> None:
         """This process is a fork: the connection is the parent's, and can't be reached here."""

@@ -75,7 +75,8 @@ class Husk:
     def wear(self, dress: Dress[Any]) -> None:
         """Make the connection object of the next lease. Does not block."""
         self._forget()
-        self.conn = dress.wrap(self.pgconn)
+        self.conn = conn = dress.wrap(self.pgconn)
+        _ = conn.adapters  # made on first use, which is when the holder waits: now nobody does
 
     def put(self, fd: int) -> None:
         """Exchange the socket for that of the descriptor *fd*, which stays open. Does not block.

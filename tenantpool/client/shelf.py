@@ -72,7 +72,7 @@ class Shelf:
                 self._lent[grant.lease_id] = grant
                 return
             grant.cut(self.ended)
-            grant.part(None)
+            grant.part(None, broken=True)
         raise LeaseEnded(f"{grant.tenant}: {self.ended}")
 
     def unpark(self, tenant: str) -> Grant | None:
@@ -102,11 +102,11 @@ class Shelf:
                 grant.due = monotonic() + self._linger
                 self._parked.setdefault(grant.tenant, []).append(grant)
             else:
-                has_read = self._part(grant)
+                is_empty = self._part(grant, broken=not is_clean)
         if is_parked:
             self._alarm(grant.due)
         else:
-            self._put_back(grant, has_read, broken=not is_clean)
+            self._put_back(grant, is_empty, broken=not is_clean)
         if self.on_empty is not None and not self._lent:
             self.on_empty()
 
@@ -128,22 +128,22 @@ class Shelf:
     def _return(self, grant: Grant, *, broken: bool) -> None:
         """Give a lease back, and keep its husk. Does not block."""
         with self._lock:
-            has_read = self._part(grant)
-        self._put_back(grant, has_read, broken=broken)
+            is_empty = self._part(grant, broken=broken)
+        self._put_back(grant, is_empty, broken=broken)
 
-    def _part(self, grant: Grant) -> bool:
-        """Empty the husk of *grant*; return whether it had read everything."""
+    def _part(self, grant: Grant, *, broken: bool) -> bool:
+        """Empty the husk of *grant*; return whether it can be filled again."""
         if self.ended and not grant.ended:
             grant.cut(self.ended)
-        return grant.part(None if self.ended else self._dead)
+        return grant.part(None if self.ended else self._dead, broken=broken)
 
-    def _put_back(self, grant: Grant, has_read: bool, *, broken: bool) -> None:
+    def _put_back(self, grant: Grant, is_empty: bool, *, broken: bool) -> None:
         """Say that *grant* is returned; keep its husk, if that is empty."""
         if not grant.ended and (broken or not grant.is_gateway):
             # Otherwise the Terminate that the gateway has got says it, and in the right order.
             self._say(grant.release(broken=broken))
         husk = grant.husk
-        if husk is not None and has_read:
+        if husk is not None and is_empty:
             self.keep_husk(husk)
         elif husk is not None:
             self.drop_husk(husk)
@@ -237,7 +237,7 @@ class Shelf:
             for grant in (*lent, *parked):
                 grant.cut(reason)
             for grant in parked:
-                grant.part(None)
+                grant.part(None, broken=True)
             for husk in self._husks.clear():
                 husk.close()
             self._dead.close()
@@ -255,7 +255,7 @@ class Shelf:
         for grant in (*self._lent.values(), *self._all_parked()):
             grant.disown(self._dead)
         for grant in self._unpark_all(lambda grant: True):
-            grant.part(None)
+            grant.part(None, broken=True)
         for husk in self._husks.clear():
             husk.close()
         self._dead.close()
