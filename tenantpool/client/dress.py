@@ -7,7 +7,7 @@ from functools import cache
 from types import new_class
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from psycopg import AsyncConnection, Connection
+from psycopg import AsyncConnection, Connection, ConnectionInfo
 from psycopg.adapt import AdaptersMap
 from psycopg.pq.abc import PGconn
 
@@ -62,7 +62,49 @@ def lent(connection_class: type[Any]) -> type[Any]:
     return made
 
 
-class _Lent:
+class LentInfo(ConnectionInfo):
+    """What is known of a connection whose libpq object may have been made for another lease.
+
+    *user* is the lease's id, *dbname* the name of its database; empty: libpq knows.
+    """
+
+    def __init__(self, pgconn: PGconn, user: str, dbname: str) -> None:
+        super().__init__(pgconn)
+        self._user = user
+        self._dbname = dbname
+
+    @property
+    def user(self) -> str:
+        """Who the gateway knows its user as: the lease's id."""
+        return self._user or super().user
+
+    @property
+    def dbname(self) -> str:
+        """The name of the database."""
+        return self._dbname or super().dbname
+
+    def get_parameters(self) -> dict[str, str]:
+        """As psycopg's: what it was connected with, but for the password."""
+        return super().get_parameters() | {"user": self.user, "dbname": self.dbname}
+
+
+class _Info:
+    pgconn: Any
+    lent_as: tuple[str, str] = ("", "")
+    """The user and the database's name, where they are not what libpq connected with."""
+
+    @property
+    def info(self) -> LentInfo:
+        """What is known of it."""
+        return LentInfo(self.pgconn, *self.lent_as)
+
+
+def introduce(conn: AnyConnection, user: str, dbname: str) -> None:
+    """Let ``conn.info`` name this user and database; empty: as libpq connected."""
+    conn.lent_as = (user, dbname)  # type: ignore[union-attr]
+
+
+class _Lent(_Info):
     _pool: Any = None
     """The lease, while it is in use."""
 
@@ -81,7 +123,7 @@ class _Lent:
         return super()._get_connection_params(conninfo, **kwargs)  # type: ignore[misc]
 
 
-class _AsyncLent:
+class _AsyncLent(_Info):
     _pool: Any = None
     """The lease, while it is in use."""
 

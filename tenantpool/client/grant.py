@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg.pq import PipelineStatus, TransactionStatus
 
-from tenantpool.client.dress import AnyConnection, Dress, blind
+from tenantpool.client.dress import AnyConnection, Dress, blind, introduce
 from tenantpool.client.husk import Husk
 from tenantpool.v1.lease_pb2 import Lease
 from tenantpool.v1.session_pb2 import SessionRequest
@@ -62,6 +62,8 @@ class Grant:
         self.husk = husk
         self.leash = fd
         self.is_gateway = husk is None and lease.HasField("gateway")
+        if husk is not None:
+            introduce(conn, self.lease_id, husk.dbname)
         self.due = 0.0
         self.ended = ""
         self.is_wanted = False
@@ -90,6 +92,8 @@ class Grant:
         # The server still has the statements that were prepared under these names.
         conn._prepared = self.conn._prepared
         conn.prepare_threshold = threshold
+        if self.husk is not None:
+            introduce(conn, self.lease_id, self.husk.dbname)
         self.conn = conn
 
     def shut(self) -> None:

@@ -1,8 +1,9 @@
 """Husks: libpq objects that are kept, and filled with one lent socket after the other.
 
-libpq was told once, when it connected to the gateway, what session it is in and how to cancel. The
-socket under it is exchanged (``dup2``), which it does not notice. While a husk is not in use, a
-dead socket is in its place: whoever kept the libpq object gets an error from it.
+libpq was told how to cancel when it connected to the gateway. The socket under it is exchanged
+(``dup2``), which it does not notice; what is different in the new session, it is told as a server
+would. While a husk is not in use, a dead socket is in its place: whoever kept the libpq object gets
+an error from it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import select
 import socket
 import struct
+from collections.abc import Mapping
 from typing import Any
 
 from psycopg.pq import ConnStatus, TransactionStatus
@@ -49,9 +51,12 @@ def dead_socket() -> socket.socket:
 
 
 class Husk:
-    """A libpq object around a socket that is exchanged; the service knows it as *number*."""
+    """A libpq object around a socket that is exchanged; the service knows it as *number*.
 
-    __slots__ = ("_fd", "_parameters", "_unread", "conn", "number", "pgconn", "tenant")
+    *tenant* is whose connection was in it last.
+    """
+
+    __slots__ = ("_fd", "_parameters", "_unread", "conn", "dbname", "number", "pgconn", "tenant")
 
     def __init__(self, number: int, tenant: str, pgconn: PGconn) -> None:
         self.number = number
@@ -59,6 +64,8 @@ class Husk:
         self.pgconn = pgconn
         self.conn: AnyConnection | None = None
         """The connection object of the lease that comes into it next."""
+        self.dbname = ""
+        """The database of the session, if libpq connected to another one."""
         self._fd = pgconn.socket
         reported = {name: pgconn.parameter_status(name) for name in _PARAMETERS}
         self._parameters = {name: value for name, value in reported.items() if value is not None}
@@ -77,6 +84,14 @@ class Husk:
         self._forget()
         self.conn = conn = dress.wrap(self.pgconn)
         _ = conn.adapters  # made on first use, which is when the holder waits: now nobody does
+
+    def adopt(self, tenant: str, dbname: str, parameters: Mapping[str, bytes]) -> None:
+        """The next session is of another *tenant*: these *parameters* of it are not as before."""
+        self.tenant, self.dbname = tenant, dbname
+        told = {name.encode(): value for name, value in parameters.items()}
+        self._parameters |= {name: told[name] for name in self._parameters.keys() & told.keys()}
+        if told:
+            self._report(told)
 
     def put(self, fd: int) -> None:
         """Exchange the socket for that of the descriptor *fd*, which stays open. Does not block.
@@ -102,7 +117,7 @@ class Husk:
         while self.pgconn.notifies() is not None:
             pass
 
-    def _report(self, parameters: dict[bytes, bytes]) -> None:
+    def _report(self, parameters: Mapping[bytes, bytes]) -> None:
         """Tell libpq that this is what *parameters* are, as a server would."""
         ours, theirs = socket.socketpair()
         with ours, theirs, dead_socket() as dead:
@@ -110,6 +125,7 @@ class Husk:
             theirs.send(b"".join(map(_parameter_status, parameters, parameters.values())))
             self.put(ours.fileno())
             self.pgconn.consume_input()
+            self.pgconn.is_busy()  # which reads what came in
             self.put(dead.fileno())
 
 
@@ -133,10 +149,10 @@ class Cupboard:
         return f"<Cupboard {len(self)} of {self._most} husks>"
 
     def take(self, tenant: str) -> Husk | None:
-        """The husk of *tenant* that was used last, or None."""
+        """The husk of *tenant* that was used last, else that of others used first; None: empty."""
         husks = self._of.get(tenant)
         if not husks:
-            return None
+            return self._oldest() if self._husks else None
         husk = husks.pop()
         if not husks:
             del self._of[tenant]

@@ -166,8 +166,10 @@ class Loan(AsyncLease):
         if confirm_within is not None:
             lease.confirm_within.CopyFrom(seconds(confirm_within))
         match self.way:
-            case HandOffWay(husk=husk):
+            case HandOffWay(husk=husk, dbname=""):
                 lease.hand_off.husk = husk
+            case HandOffWay():
+                lease.hand_off.CopyFrom(self.way)
             case GatewayWay():
                 lease.gateway.CopyFrom(self.way)
             case DirectWay():

@@ -88,14 +88,22 @@ class Switchboard:
     def _fill(self, loan: Loan, worker: Worker, number: int) -> bool:
         """Bind the worker's husk to this connection; return whether they fit together."""
         husk = worker.husks.get(number)
-        if husk is None or husk.pool is not loan.tenant.pool:
+        if husk is None:
             return False
-        parameters = loan.connected.parameters
-        if husk.parameters is not parameters and husk.parameters != parameters:
-            return False
+        known, parameters = husk.parameters, loan.connected.parameters
+        if husk.pool is loan.tenant.pool and (known is parameters or known == parameters):
+            loan.way = husk.way
+        elif known.keys() == parameters.keys():
+            worker.husks[number] = husk._replace(pool=loan.tenant.pool, parameters=parameters)
+            loan.way = HandOffWay(
+                husk=number,
+                parameters=_changed(known, parameters),
+                dbname=loan.connected.conn.info.dbname,
+            )
+        else:
+            return False  # a server of another version: libpq can't be told that one is missing
         loan.husk, loan.cancel_key = number, husk.cancel_key
         loan.delivery = DELIVERY_HAND_OFF
-        loan.way = husk.way
         self._keys.bind(husk.cancel_key, loan)
         return True
 
@@ -214,6 +222,15 @@ class Switchboard:
         finally:
             loan.cancels -= 1
             self._desk.ledger.cancelled(loan)
+
+
+def _changed(known: Mapping[str, str], parameters: Mapping[str, str]) -> dict[str, bytes]:
+    """Those of *parameters* that are not as they are *known*, as the server said them."""
+    return {
+        name: value.encode("utf-8", "surrogateescape")
+        for name, value in parameters.items()
+        if known[name] != value
+    }
 
 
 def _check_database(loan: Loan, user: str, database: str) -> None:

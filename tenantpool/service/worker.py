@@ -22,9 +22,9 @@ _MOST_REPORTS = 64
 class Husk(NamedTuple):
     """A libpq object in a worker, to be filled with one connection after the other.
 
-    libpq was told once, at its start-up, what session it is in and how to cancel: so it takes only
-    connections of the same *pool* with the same *parameters*, and its cancel key stays the same.
-    *way* is what a lease says that comes into it.
+    libpq was told at its start-up how to cancel, so its cancel key stays the same. It knows the
+    *parameters* of the session that it had last, of *pool*; what is different in another one, the
+    worker tells it. *way* is what a lease says that comes into it when nothing is.
     """
 
     pool: Pool

@@ -25,15 +25,17 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19tenantpool/v1/lease.proto\x12\rtenantpool.v1\x1a\x1egoogle/protobuf/duration.proto\"\x92\x02\n\x13\x41\x63quireLeaseRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12*\n\x07timeout\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08priority\x18\x04 \x01(\x11\x12&\n\x03ttl\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12)\n\x08\x64\x65livery\x18\x06 \x01(\x0e\x32\x17.tenantpool.v1.Delivery\x12\x0f\n\x07purpose\x18\x07 \x01(\t\x12\x0c\n\x04husk\x18\x08 \x01(\x04\x12\x13\n\x0btraceparent\x18\t \x01(\t\x12\x12\n\ntracestate\x18\n \x01(\t\";\n\x14\x41\x63quireLeaseResponse\x12#\n\x05lease\x18\x01 \x01(\x0b\x32\x14.tenantpool.v1.Lease\"\x9b\x02\n\x05Lease\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12\x15\n\rfencing_token\x18\x02 \x01(\x03\x12&\n\x03ttl\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\x0e\x63onfirm_within\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\x07gateway\x18\x05 \x01(\x0b\x32\x19.tenantpool.v1.GatewayWayH\x00\x12-\n\x08hand_off\x18\x06 \x01(\x0b\x32\x19.tenantpool.v1.HandOffWayH\x00\x12*\n\x06\x64irect\x18\x07 \x01(\x0b\x32\x18.tenantpool.v1.DirectWayH\x00\x42\x05\n\x03way\"l\n\nGatewayWay\x12\x30\n\taddresses\x18\x01 \x03(\x0b\x32\x1d.tenantpool.v1.GatewayAddress\x12\x0c\n\x04user\x18\x02 \x01(\t\x12\x0e\n\x06ticket\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x62name\x18\x04 \x01(\t\",\n\x0eGatewayAddress\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\x0c\n\x04port\x18\x02 \x01(\r\"\x1a\n\nHandOffWay\x12\x0c\n\x04husk\x18\x01 \x01(\x04\"\x1d\n\tDirectWay\x12\x10\n\x08\x63onninfo\x18\x01 \x01(\t\"e\n\x12RenewLeasesRequest\x12\'\n\x06leases\x18\x01 \x03(\x0b\x32\x17.tenantpool.v1.LeaseRef\x12&\n\x03ttl\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"3\n\x08LeaseRef\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12\x15\n\rfencing_token\x18\x02 \x01(\x03\"?\n\x13RenewLeasesResponse\x12(\n\x08renewals\x18\x01 \x03(\x0b\x32\x16.tenantpool.v1.Renewal\"\x9e\x01\n\x07Renewal\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12&\n\x03ttl\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x19.tenantpool.v1.LeaseError\x12/\n\x0c\x64rain_within\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\";\n\nLeaseError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"M\n\x13ReleaseLeaseRequest\x12&\n\x05lease\x18\x01 \x01(\x0b\x32\x17.tenantpool.v1.LeaseRef\x12\x0e\n\x06\x62roken\x18\x02 \x01(\x08\"\x16\n\x14ReleaseLeaseResponse*f\n\x08\x44\x65livery\x12\x18\n\x14\x44\x45LIVERY_UNSPECIFIED\x10\x00\x12\x14\n\x10\x44\x45LIVERY_GATEWAY\x10\x01\x12\x15\n\x11\x44\x45LIVERY_HAND_OFF\x10\x02\x12\x13\n\x0f\x44\x45LIVERY_DIRECT\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19tenantpool/v1/lease.proto\x12\rtenantpool.v1\x1a\x1egoogle/protobuf/duration.proto\"\x92\x02\n\x13\x41\x63quireLeaseRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12*\n\x07timeout\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08priority\x18\x04 \x01(\x11\x12&\n\x03ttl\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12)\n\x08\x64\x65livery\x18\x06 \x01(\x0e\x32\x17.tenantpool.v1.Delivery\x12\x0f\n\x07purpose\x18\x07 \x01(\t\x12\x0c\n\x04husk\x18\x08 \x01(\x04\x12\x13\n\x0btraceparent\x18\t \x01(\t\x12\x12\n\ntracestate\x18\n \x01(\t\";\n\x14\x41\x63quireLeaseResponse\x12#\n\x05lease\x18\x01 \x01(\x0b\x32\x14.tenantpool.v1.Lease\"\x9b\x02\n\x05Lease\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12\x15\n\rfencing_token\x18\x02 \x01(\x03\x12&\n\x03ttl\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\x0e\x63onfirm_within\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\x07gateway\x18\x05 \x01(\x0b\x32\x19.tenantpool.v1.GatewayWayH\x00\x12-\n\x08hand_off\x18\x06 \x01(\x0b\x32\x19.tenantpool.v1.HandOffWayH\x00\x12*\n\x06\x64irect\x18\x07 \x01(\x0b\x32\x18.tenantpool.v1.DirectWayH\x00\x42\x05\n\x03way\"l\n\nGatewayWay\x12\x30\n\taddresses\x18\x01 \x03(\x0b\x32\x1d.tenantpool.v1.GatewayAddress\x12\x0c\n\x04user\x18\x02 \x01(\t\x12\x0e\n\x06ticket\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x62name\x18\x04 \x01(\t\",\n\x0eGatewayAddress\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\x0c\n\x04port\x18\x02 \x01(\r\"\x9c\x01\n\nHandOffWay\x12\x0c\n\x04husk\x18\x01 \x01(\x04\x12=\n\nparameters\x18\x02 \x03(\x0b\x32).tenantpool.v1.HandOffWay.ParametersEntry\x12\x0e\n\x06\x64\x62name\x18\x03 \x01(\t\x1a\x31\n\x0fParametersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c:\x02\x38\x01\"\x1d\n\tDirectWay\x12\x10\n\x08\x63onninfo\x18\x01 \x01(\t\"e\n\x12RenewLeasesRequest\x12\'\n\x06leases\x18\x01 \x03(\x0b\x32\x17.tenantpool.v1.LeaseRef\x12&\n\x03ttl\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"3\n\x08LeaseRef\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12\x15\n\rfencing_token\x18\x02 \x01(\x03\"?\n\x13RenewLeasesResponse\x12(\n\x08renewals\x18\x01 \x03(\x0b\x32\x16.tenantpool.v1.Renewal\"\x9e\x01\n\x07Renewal\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12&\n\x03ttl\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x19.tenantpool.v1.LeaseError\x12/\n\x0c\x64rain_within\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\";\n\nLeaseError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"M\n\x13ReleaseLeaseRequest\x12&\n\x05lease\x18\x01 \x01(\x0b\x32\x17.tenantpool.v1.LeaseRef\x12\x0e\n\x06\x62roken\x18\x02 \x01(\x08\"\x16\n\x14ReleaseLeaseResponse*f\n\x08\x44\x65livery\x12\x18\n\x14\x44\x45LIVERY_UNSPECIFIED\x10\x00\x12\x14\n\x10\x44\x45LIVERY_GATEWAY\x10\x01\x12\x15\n\x11\x44\x45LIVERY_HAND_OFF\x10\x02\x12\x13\n\x0f\x44\x45LIVERY_DIRECT\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tenantpool.v1.lease_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DELIVERY']._serialized_start=1461
-  _globals['_DELIVERY']._serialized_end=1563
+  _globals['_HANDOFFWAY_PARAMETERSENTRY']._loaded_options = None
+  _globals['_HANDOFFWAY_PARAMETERSENTRY']._serialized_options = b'8\001'
+  _globals['_DELIVERY']._serialized_start=1592
+  _globals['_DELIVERY']._serialized_end=1694
   _globals['_ACQUIRELEASEREQUEST']._serialized_start=77
   _globals['_ACQUIRELEASEREQUEST']._serialized_end=351
   _globals['_ACQUIRELEASERESPONSE']._serialized_start=353
@@ -44,22 +46,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GATEWAYWAY']._serialized_end=808
   _globals['_GATEWAYADDRESS']._serialized_start=810
   _globals['_GATEWAYADDRESS']._serialized_end=854
-  _globals['_HANDOFFWAY']._serialized_start=856
-  _globals['_HANDOFFWAY']._serialized_end=882
-  _globals['_DIRECTWAY']._serialized_start=884
-  _globals['_DIRECTWAY']._serialized_end=913
-  _globals['_RENEWLEASESREQUEST']._serialized_start=915
-  _globals['_RENEWLEASESREQUEST']._serialized_end=1016
-  _globals['_LEASEREF']._serialized_start=1018
-  _globals['_LEASEREF']._serialized_end=1069
-  _globals['_RENEWLEASESRESPONSE']._serialized_start=1071
-  _globals['_RENEWLEASESRESPONSE']._serialized_end=1134
-  _globals['_RENEWAL']._serialized_start=1137
-  _globals['_RENEWAL']._serialized_end=1295
-  _globals['_LEASEERROR']._serialized_start=1297
-  _globals['_LEASEERROR']._serialized_end=1356
-  _globals['_RELEASELEASEREQUEST']._serialized_start=1358
-  _globals['_RELEASELEASEREQUEST']._serialized_end=1435
-  _globals['_RELEASELEASERESPONSE']._serialized_start=1437
-  _globals['_RELEASELEASERESPONSE']._serialized_end=1459
+  _globals['_HANDOFFWAY']._serialized_start=857
+  _globals['_HANDOFFWAY']._serialized_end=1013
+  _globals['_HANDOFFWAY_PARAMETERSENTRY']._serialized_start=964
+  _globals['_HANDOFFWAY_PARAMETERSENTRY']._serialized_end=1013
+  _globals['_DIRECTWAY']._serialized_start=1015
+  _globals['_DIRECTWAY']._serialized_end=1044
+  _globals['_RENEWLEASESREQUEST']._serialized_start=1046
+  _globals['_RENEWLEASESREQUEST']._serialized_end=1147
+  _globals['_LEASEREF']._serialized_start=1149
+  _globals['_LEASEREF']._serialized_end=1200
+  _globals['_RENEWLEASESRESPONSE']._serialized_start=1202
+  _globals['_RENEWLEASESRESPONSE']._serialized_end=1265
+  _globals['_RENEWAL']._serialized_start=1268
+  _globals['_RENEWAL']._serialized_end=1426
+  _globals['_LEASEERROR']._serialized_start=1428
+  _globals['_LEASEERROR']._serialized_end=1487
+  _globals['_RELEASELEASEREQUEST']._serialized_start=1489
+  _globals['_RELEASELEASEREQUEST']._serialized_end=1566
+  _globals['_RELEASELEASERESPONSE']._serialized_start=1568
+  _globals['_RELEASELEASERESPONSE']._serialized_end=1590
 # @@protoc_insertion_point(module_scope)

@@ -90,10 +90,21 @@ class GatewayAddress(_message.Message):
     def __init__(self, host: _Optional[str] = ..., port: _Optional[int] = ...) -> None: ...
 
 class HandOffWay(_message.Message):
-    __slots__ = ("husk",)
+    __slots__ = ("husk", "parameters", "dbname")
+    class ParametersEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: bytes
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[bytes] = ...) -> None: ...
     HUSK_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    DBNAME_FIELD_NUMBER: _ClassVar[int]
     husk: int
-    def __init__(self, husk: _Optional[int] = ...) -> None: ...
+    parameters: _containers.ScalarMap[str, bytes]
+    dbname: str
+    def __init__(self, husk: _Optional[int] = ..., parameters: _Optional[_Mapping[str, bytes]] = ..., dbname: _Optional[str] = ...) -> None: ...
 
 class DirectWay(_message.Message):
     __slots__ = ("conninfo",)

@@ -20,7 +20,10 @@ from tenantpool.service.server import Server
 
 
 class RealService:
-    """Runs the service in *folder*, over *dbname*: tenants a and b share 4 connections."""
+    """Runs the service in *folder*, over *dbname*: tenants a and b share 4 connections.
+
+    The tenant c has another database, and d a role of its own, ``tenant_d``, which is not there.
+    """
 
     def __init__(self, folder: Path, postgres: EmbeddedPostgres, dbname: str) -> None:
         self.folder = folder
@@ -28,7 +31,12 @@ class RealService:
         self.settings: dict[str, Any] = {
             "databases": {"main": {"conninfo": postgres.dsn(), "capacity": 5}},
             "tiers": {"basic": {"cap": 4, "min_size": 0, "acquire_timeout": 20}},
-            "tenants": {"a": {"dbname": dbname}, "b": {"dbname": dbname}},
+            "tenants": {
+                "a": {"dbname": dbname},
+                "b": {"dbname": dbname},
+                "c": {"dbname": "postgres"},
+                "d": {"dbname": dbname, "user": "tenant_d"},
+            },
             "template": {"enabled": False},
             "service": {
                 "folder": str(folder),

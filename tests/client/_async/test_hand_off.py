@@ -273,16 +273,24 @@ async def test_husks_are_bounded(
 ):
     monkeypatch.setattr(shelf, "_MOST_HUSKS", 3)
     client = await open_client()
-    for number in range(5):
-        async with client.connection(f"t{number}"):
-            pass
+    for conn in [await client.acquire(f"t{number}") for number in range(5)]:
+        await conn.close()
     assert client.stats().husks == 3
     await wait_until(lambda: len(fake.heard("discard")) == 2)
     await wait_until(lambda: len(fake.husks) == 3)
-    for number in (4, 3, 2):  # the ones that were used last
-        async with client.connection(f"t{number}"):
-            pass
-    assert client.stats().hand_overs == 3
+
+
+async def test_a_tenant_gets_its_own_husk_again_and_else_the_one_that_was_used_first(
+    client: Client, fake: FakeService
+):
+    used = {}
+    for conn in [await client.acquire(tenant) for tenant in "abc"]:
+        used[conn.info.user[0]] = conn.pgconn
+        await conn.close()
+    for tenant, first in ("b", "b"), ("c", "c"), ("new", "a"), ("b", "b"):
+        async with client.connection(tenant) as conn:
+            assert conn.pgconn is used[first]
+    assert (client.stats().husks, client.stats().hand_overs) == (3, 4)
 
 
 async def test_descriptors_do_not_leak(client: Client, fake: FakeService):

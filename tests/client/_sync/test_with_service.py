@@ -88,17 +88,44 @@ def test_settings_that_libpq_remembers(open_real: OpenClient):
         assert (conn.execute("show client_encoding")).fetchone() == ("UTF8",)
 
 
+@pytest.fixture
+def role(postgres: EmbeddedPostgres) -> Iterator[str]:
+    """The role of the tenant d, to whom libpq must say other things than to others."""
+    postgres.execute("create role tenant_d login")
+    postgres.execute("alter role tenant_d set timezone = 'Asia/Tokyo'")
+    yield "tenant_d"
+    postgres.execute("drop role tenant_d")
+
+
+def test_one_libpq_object_serves_tenants_of_other_databases_and_roles(
+    open_real: OpenClient, role: str
+):
+    client = open_real()
+    for tenant in "acdadc":
+        with client.connection(tenant) as conn:
+            query = "select current_database(), session_user, current_setting('timezone')"
+            dbname, user, timezone = (conn.execute(query)).fetchone() or ()
+            assert (user == role) == (tenant == "d")
+            assert conn.info.dbname == conn.info.get_parameters()["dbname"] == dbname
+            assert conn.info.user.startswith(f"{tenant}/")
+            assert conn.info.parameter_status("session_authorization") == user
+            assert conn.info.parameter_status("TimeZone") == timezone
+            conn.execute("set timezone = 'Europe/Rome'")
+    stats = client.stats()
+    assert (stats.connects, stats.hand_overs, stats.husks) == (1, 5, 1)
+
+
 def test_a_statement_is_cancelled(open_real: OpenClient, postgres: EmbeddedPostgres):
     client = open_real()
-    for _ in range(2):
-        with client.connection("a") as conn:
+    for tenant in "aac":
+        with client.connection(tenant) as conn:
             pid = ((conn.execute("select pg_backend_pid()")).fetchone() or (0,))[0]
             sleep = Background(conn.execute, "select pg_sleep(600)")
             wait_until(partial(_sleeps, postgres, pid))
             conn.cancel_safe(timeout=10)
             with pytest.raises(psycopg.errors.QueryCanceled):
                 sleep.result()
-    assert client.stats().hand_overs == 1
+    assert client.stats().hand_overs == 2
 
 
 def _sleeps(postgres: EmbeddedPostgres, pid: int) -> bool:
