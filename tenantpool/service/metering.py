@@ -82,8 +82,10 @@ class Metering(grpc.aio.ServerInterceptor):
                 return None
             metered = self._metered[path] = self._meter_calls(path, handler)
         metered.counts.started += 1
+        task = current_task()
+        assert task is not None
         # gRPC waits for the request before it calls the handler, and may wait in vain.
-        _task().add_done_callback(metered.gone)
+        task.add_done_callback(metered.gone)
         return metered.handler
 
     def _note_unknown(self) -> None:
@@ -121,7 +123,9 @@ def _noting(
     """As *behave*, between *read* and *write*, and every end is noted in *counts*."""
 
     async def run(request: object, context: _Context) -> object:
-        _task().remove_done_callback(gone)
+        task = current_task()
+        assert task is not None
+        task.remove_done_callback(gone)
         started = monotonic()
         try:
             response = await behave(read(request), context)
@@ -164,9 +168,3 @@ def _code(context: _Context, otherwise: str) -> str:
 
 def _as_it_is(message: object) -> object:
     return message
-
-
-def _task() -> Task[Any]:
-    task = current_task()
-    assert task is not None
-    return task
