@@ -163,7 +163,7 @@ def _code_of(error: BaseException, context: _Context) -> str:
 
 def _code(context: _Context, otherwise: str) -> str:
     code = context.code()
-    return otherwise if code is None else code.name
+    return otherwise if code is None or code is grpc.StatusCode.OK else code.name
 
 
 def _as_it_is(message: object) -> object:

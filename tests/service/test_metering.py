@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import grpc
@@ -101,7 +102,8 @@ async def test_calls_that_the_end_of_the_service_refuses_are_counted(
 
 async def test_methods_that_do_not_exist_are_one(service: Service, client: Client) -> None:
     for path in ("/tenantpool.v1.LeaseService/Borrow", "/made.up/One", "/made.up/Two"):
-        assert await fails(client.channel.unary_unary(path)(b"")) is S.UNIMPLEMENTED
+        raw: Any = client.channel.unary_unary(path)
+        assert await fails(raw(b"")) is S.UNIMPLEMENTED
     await expect(service.rpc.meter, UNKNOWN, timed=0, UNIMPLEMENTED=3)
     assert list(service.rpc.meter.methods) == [UNKNOWN]
 
@@ -109,7 +111,7 @@ async def test_methods_that_do_not_exist_are_one(service: Service, client: Clien
 async def test_a_request_that_cannot_be_read_is_the_fault_it_is_answered_with(
     service: Service, client: Client
 ) -> None:
-    raw = client.channel.unary_unary("/tenantpool.v1.LeaseService/AcquireLease")
+    raw: Any = client.channel.unary_unary("/tenantpool.v1.LeaseService/AcquireLease")
     assert await fails(raw(b"\xff")) is S.UNKNOWN
     await expect(service.rpc.meter, ACQUIRE, UNKNOWN=1)
     assert not service.desk.asked
@@ -165,7 +167,7 @@ async def test_a_handler_that_yields_still_answers_and_is_counted(
 @asynccontextmanager
 async def metered(
     make: Callable[..., Any], behaviour: Callable[..., Any], **serializers: Any
-) -> AsyncIterator[tuple[Meter, grpc.aio.Channel]]:
+) -> AsyncIterator[tuple[Meter, Any]]:
     """A server of one method, ``/any/Method``."""
     meter = Meter()
     server = grpc.aio.server(interceptors=[Metering(meter)])
@@ -187,14 +189,15 @@ def of(kind: str) -> Method:
 async def test_a_handler_that_raises_has_failed_with_what_the_client_sees() -> None:
     async def fail(request: bytes, context: Any) -> None:
         if request:
-            context.set_code(S.DATA_LOSS)
+            context.set_code(grpc.StatusCode[request.decode()])
         raise ZeroDivisionError
 
     async with metered(grpc.unary_unary_rpc_method_handler, fail) as (meter, channel):
         call = channel.unary_unary("/any/Method")
         assert await fails(call(b"")) is S.UNKNOWN
-        assert await fails(call(b"with a code")) is S.DATA_LOSS
-        await expect(meter, of("unary"), UNKNOWN=1, DATA_LOSS=1)
+        assert await fails(call(b"OK")) is S.UNKNOWN
+        assert await fails(call(b"DATA_LOSS")) is S.DATA_LOSS
+        await expect(meter, of("unary"), UNKNOWN=2, DATA_LOSS=1)
 
 
 async def test_a_handler_may_return_with_a_code() -> None:
@@ -283,14 +286,10 @@ async def test_a_method_is_wrapped_once() -> None:
         found += 1
         return grpc.unary_unary_rpc_method_handler(answer)
 
-    class Details:
-        method = "/any/Method"
-        invocation_metadata = ()
-
     meter = Meter()
     metering = Metering(meter)
-    assert await metering.intercept_service(find, Details()) is await metering.intercept_service(
-        find, Details()
-    )
+    call = SimpleNamespace(method="/any/Method", invocation_metadata=())
+    first, second = [await metering.intercept_service(find, call) for _ in range(2)]
+    assert first is second
     assert found == 1
     assert repr(metering) == "<Metering <Meter 2 calls of 1 methods>>"
