@@ -20,7 +20,7 @@ class Metric(NamedTuple):
 _D = ("database",)
 _DT = ("database", "tier")
 _DTR = ("database", "tier", "reason")
-_CALL = ("grpc_service", "grpc_method")
+_CALL = ("grpc_service", "grpc_method", "grpc_type")
 _TENANT = ("tenant", "tier", "database")
 _POOL = ("db_client_connection_pool_name",)
 
@@ -205,6 +205,13 @@ METRICS: Final = {
             "seconds",
         ),
         Metric(
+            "grpc_server_started_total",
+            "counter",
+            _CALL,
+            "Calls over gRPC that have begun, health checks and reflection, too.",
+            "calls",
+        ),
+        Metric(
             "grpc_server_handled_total",
             "counter",
             (*_CALL, "grpc_code"),
@@ -215,7 +222,7 @@ METRICS: Final = {
             "grpc_server_handling_seconds",
             "histogram",
             _CALL,
-            "Duration of calls over gRPC; a session lasts as long as its worker.",
+            "Duration of calls over gRPC, from the request; a session lasts as long as its worker.",
             "seconds",
         ),
     )

@@ -91,10 +91,17 @@ class Exporter:
         yield gauge("tenantpool_config_last_reload_success", [((), last_worked)])
 
     def _calls(self) -> Iterator[Family]:
-        meter = self._source.meter
-        handled = [((*method, code), count) for (method, code), count in meter.handled.items()]
+        calls = self._source.meter.methods.items()
+        yield counter(
+            "grpc_server_started_total", [(method, counts.started) for method, counts in calls]
+        )
+        handled = [
+            ((*method, code), count)
+            for method, counts in calls
+            for code, count in counts.handled.items()
+        ]
         yield counter("grpc_server_handled_total", handled)
-        seconds = [(method, each.counts, each.total) for method, each in meter.seconds.items()]
+        seconds = [(method, each.seconds.counts, each.seconds.total) for method, each in calls]
         yield histogram("grpc_server_handling_seconds", seconds)
 
 

@@ -76,7 +76,7 @@ class AdminService(AdminServiceServicer):
             tenants = [self._view(name, stats.get(name)) for name in here]
             return pb.ListTenantsResponse(tenants=tenants, next_page_token=token)
 
-        return await self._calls.administer("ListTenants", context, work)
+        return await self._calls.administer(context, work)
 
     async def GetTenant(
         self, request: pb.GetTenantRequest, context: Context
@@ -86,7 +86,7 @@ class AdminService(AdminServiceServicer):
         async def work(_: Identity) -> pb.GetTenantResponse:
             return self._overview.tenant(request.tenant)
 
-        return await self._calls.administer("GetTenant", context, work)
+        return await self._calls.administer(context, work)
 
     async def ListDatabases(
         self, request: pb.ListDatabasesRequest, context: Context
@@ -96,7 +96,7 @@ class AdminService(AdminServiceServicer):
         async def work(_: Identity) -> pb.ListDatabasesResponse:
             return pb.ListDatabasesResponse(databases=self._overview.databases())
 
-        return await self._calls.administer("ListDatabases", context, work)
+        return await self._calls.administer(context, work)
 
     async def ListLeases(
         self, request: pb.ListLeasesRequest, context: Context
@@ -109,7 +109,7 @@ class AdminService(AdminServiceServicer):
             leases = [lease_view(loans[lease_id]) for lease_id in here]
             return pb.ListLeasesResponse(leases=leases, next_page_token=token)
 
-        return await self._calls.administer("ListLeases", context, work)
+        return await self._calls.administer(context, work)
 
     async def Watch(self, request: pb.WatchRequest, context: WatchContext) -> None:
         """The state of now, and again after each interval, until the client hangs up."""
@@ -121,7 +121,7 @@ class AdminService(AdminServiceServicer):
                 await context.write(await self._overview.state(wanted))
                 await asyncio.sleep(interval)
 
-        await self._calls.administer("Watch", context, work)
+        await self._calls.administer(context, work)
 
     def _view(self, name: str, stats: TenantStats | None) -> pb.Tenant:
         return tenant_view(self._manager.roster.tenant(name), stats)
@@ -142,7 +142,7 @@ class AdminService(AdminServiceServicer):
                 revoked=self._desk.ledger.revoke(request.prefix, within, reason)
             )
 
-        return await self._calls.administer("RevokeLeases", context, work)
+        return await self._calls.administer(context, work)
 
     async def DrainTenant(
         self, request: pb.DrainTenantRequest, context: Context
@@ -154,7 +154,7 @@ class AdminService(AdminServiceServicer):
             drained = await self._manager.drain(request.tenant, timeout)
             return pb.DrainTenantResponse(drained=drained)
 
-        return await self._calls.administer("DrainTenant", context, work)
+        return await self._calls.administer(context, work)
 
     async def ResumeTenant(
         self, request: pb.ResumeTenantRequest, context: Context
@@ -165,7 +165,7 @@ class AdminService(AdminServiceServicer):
             self._manager.resume(request.tenant)
             return pb.ResumeTenantResponse()
 
-        return await self._calls.administer("ResumeTenant", context, work)
+        return await self._calls.administer(context, work)
 
     # -- configuration -------------------------------------------------------------------------
 
@@ -181,7 +181,7 @@ class AdminService(AdminServiceServicer):
                 return pb.ValidateConfigResponse(mistakes=mistakes_view(mistakes_of(error)))
             return pb.ValidateConfigResponse()
 
-        return await self._calls.administer("ValidateConfig", context, work)
+        return await self._calls.administer(context, work)
 
     async def PlanConfig(
         self, request: pb.PlanConfigRequest, context: Context
@@ -191,7 +191,7 @@ class AdminService(AdminServiceServicer):
         async def work(identity: Identity) -> pb.PlanConfigResponse:
             return plan_view(await self._reloader.plan(identity, request.yaml))
 
-        return await self._calls.administer("ValidateConfig", context, work)
+        return await self._calls.administer(context, work)
 
     async def ReloadConfig(
         self, request: pb.ReloadConfigRequest, context: Context
@@ -207,7 +207,7 @@ class AdminService(AdminServiceServicer):
             )
             return pb.ReloadConfigResponse(changes=outcome.changes, digest=outcome.after)
 
-        return await self._calls.administer("ReloadConfig", context, work)
+        return await self._calls.administer(context, work)
 
     async def GetConfig(
         self, request: pb.GetConfigRequest, context: Context
@@ -222,7 +222,7 @@ class AdminService(AdminServiceServicer):
                 reloads=self._reloader.counts,
             )
 
-        return await self._calls.administer("GetConfig", context, work)
+        return await self._calls.administer(context, work)
 
     # -- overrides -----------------------------------------------------------------------------
 
@@ -238,7 +238,7 @@ class AdminService(AdminServiceServicer):
                 override = override_view(self._manager.roster, made.override, time.time())
             return pb.SetOverrideResponse(override=override, changes=made.changes)
 
-        return await self._calls.administer("SetOverride", context, work)
+        return await self._calls.administer(context, work)
 
     async def ListOverrides(
         self, request: pb.ListOverridesRequest, context: Context
@@ -253,7 +253,7 @@ class AdminService(AdminServiceServicer):
                 overrides=[override_view(roster, override, now) for override in asked]
             )
 
-        return await self._calls.administer("ListOverrides", context, work)
+        return await self._calls.administer(context, work)
 
     async def RemoveOverride(
         self, request: pb.RemoveOverrideRequest, context: Context
@@ -264,7 +264,7 @@ class AdminService(AdminServiceServicer):
             changes = await self._overriding.remove(request.override_id, identity)
             return pb.RemoveOverrideResponse(changes=changes)
 
-        return await self._calls.administer("RemoveOverride", context, work)
+        return await self._calls.administer(context, work)
 
     # -- auto-scaling --------------------------------------------------------------------------
 
@@ -281,7 +281,7 @@ class AdminService(AdminServiceServicer):
                 changes=map(cap_change_view, changes), left_alone=sorted(alone)
             )
 
-        return await self._calls.administer("GetScaling", context, work)
+        return await self._calls.administer(context, work)
 
     async def UndoScaling(
         self, request: pb.UndoScalingRequest, context: Context
@@ -294,7 +294,7 @@ class AdminService(AdminServiceServicer):
             report(logging.WARNING, "undo scaling", tenant=tenant.name, by=identity.name)
             return pb.UndoScalingResponse(cap=tenant.limits.cap)
 
-        return await self._calls.administer("UndoScaling", context, work)
+        return await self._calls.administer(context, work)
 
     async def ResumeScaling(
         self, request: pb.ResumeScalingRequest, context: Context
@@ -307,7 +307,7 @@ class AdminService(AdminServiceServicer):
             report(logging.WARNING, "resume scaling", tenant=tenant.name, by=identity.name)
             return pb.ResumeScalingResponse()
 
-        return await self._calls.administer("ResumeScaling", context, work)
+        return await self._calls.administer(context, work)
 
 
 def _interval(request: pb.WatchRequest) -> float:

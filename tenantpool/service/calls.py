@@ -6,19 +6,16 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from ipaddress import ip_address
 from math import ceil
-from time import monotonic
 from typing import Never, Protocol, TypeVar
 from urllib.parse import unquote
 
 import grpc
-from google.rpc.status_pb2 import Status
 
 from tenantpool.errors import Draining, IdentityLimit, NotAllowed, TenantpoolError
 from tenantpool.journal import logger
 from tenantpool.status import retry_delay, to_status
 
 from .identity import Guard, Identity
-from .meter import Meter, Method
 
 T = TypeVar("T")
 
@@ -61,64 +58,47 @@ class Context(Protocol):
 
 
 class Calls:
-    """Lets up to *most* calls of *service* in at a time, and knows who makes them.
+    """Lets up to *most* calls in at a time, and knows who makes them.
 
     (gRPC's own ``maximum_concurrent_rpcs`` counts streams, too.) *unix_uid* is the user that comes
     over the Unix socket, where its permissions let nobody else in; None: anybody may. Both may
-    change meanwhile. How calls end is noted in *meter*.
+    change meanwhile.
     """
 
-    def __init__(
-        self, service: str, guard: Guard, meter: Meter, *, unix_uid: int | None, most: int
-    ) -> None:
+    def __init__(self, guard: Guard, *, unix_uid: int | None, most: int) -> None:
         self.unix_uid = unix_uid
         self.most = most
-        self._service = service
         self._guard = guard
-        self._meter = meter
         self._is_closed = False
         self._under_way: set[asyncio.Task[object]] = set()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {len(self._under_way)} of {self.most} under way>"
 
-    async def answer(
-        self, method: str, context: Context, work: Callable[[Identity], Awaitable[T]]
-    ) -> T:
-        """Do *work* for whoever calls *method*; what it raises is the call's status.
+    async def answer(self, context: Context, work: Callable[[Identity], Awaitable[T]]) -> T:
+        """Do *work* for whoever calls; what it raises is the call's status.
 
         When the caller hangs up or its deadline is over, *work* is cancelled and has to leave
         nothing behind.
         """
-        started = monotonic()
         refusal: TenantpoolError
         try:
-            answer = await self._admit(context, work)
+            return await self._admit(context, work)
         except TenantpoolError as error:
             refusal = error
-        except asyncio.CancelledError:
-            self._note(method, grpc.StatusCode.CANCELLED, started)
-            raise
         except Exception:
             logger.exception("a call failed")
             refusal = TenantpoolError("bug: see the service's log")
-        else:
-            self._note(method, grpc.StatusCode.OK, started)
-            return answer
-        status = to_status(refusal)
-        self._note(method, _CODES[status.code], started)
-        return await _refuse(context, refusal, status)
+        return await _refuse(context, refusal)
 
-    async def administer(
-        self, method: str, context: Context, work: Callable[[Identity], Awaitable[T]]
-    ) -> T:
+    async def administer(self, context: Context, work: Callable[[Identity], Awaitable[T]]) -> T:
         """The same for those only who may administer."""
 
         def checked(identity: Identity) -> Awaitable[T]:
             _check_administers(identity)
             return work(identity)
 
-        return await self.answer(method, context, checked)
+        return await self.answer(context, checked)
 
     def check_administers(self, identity: Identity) -> None:
         """May it still, by the rules of now? For calls that last. NotAuthenticated, NotAllowed."""
@@ -151,9 +131,6 @@ class Calls:
         finally:
             self._under_way.discard(task)
 
-    def _note(self, method: str, code: grpc.StatusCode, started: float) -> None:
-        self._meter.note(Method(self._service, method), code.name, monotonic() - started)
-
     def _identify(self, context: Context) -> Identity:
         peer = context.peer()
         token = _token(context)
@@ -169,8 +146,9 @@ def _check_administers(identity: Identity) -> None:
         raise NotAllowed(f"{identity.name} may not administer")
 
 
-async def _refuse(context: Context, error: TenantpoolError, status: Status) -> Never:
+async def _refuse(context: Context, error: TenantpoolError) -> Never:
     """End the call with *error*, and say when to try again where that may help by itself."""
+    status = to_status(error)
     trailers: list[tuple[str, str | bytes]] = [(_DETAILS, status.SerializeToString())]
     delay = retry_delay(error)
     code = _CODES[status.code]

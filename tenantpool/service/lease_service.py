@@ -60,7 +60,7 @@ class LeaseService(LeaseServiceServicer):
             self._desk.say(loan, response.lease)
             return response
 
-        return await self._calls.answer("AcquireLease", context, work)
+        return await self._calls.answer(context, work)
 
     async def RenewLeases(
         self, request: RenewLeasesRequest, context: Context
@@ -75,7 +75,7 @@ class LeaseService(LeaseServiceServicer):
                 renewals=self._desk.ledger.renew(identity, request.leases, ttl)
             )
 
-        return await self._calls.answer("RenewLeases", context, work)
+        return await self._calls.answer(context, work)
 
     async def ReleaseLease(
         self, request: ReleaseLeaseRequest, context: Context
@@ -86,7 +86,7 @@ class LeaseService(LeaseServiceServicer):
             self._desk.ledger.release(identity, request.lease, broken=request.broken)
             return ReleaseLeaseResponse()
 
-        return await self._calls.answer("ReleaseLease", context, work)
+        return await self._calls.answer(context, work)
 
     async def Session(
         self, requests: AsyncIterator[SessionRequest], context: StreamContext
@@ -96,4 +96,4 @@ class LeaseService(LeaseServiceServicer):
         async def work(identity: Identity) -> None:
             await Stream(self._desk, identity, requests, context.write).run()
 
-        await self._streams.answer("Session", context, work)
+        await self._streams.answer(context, work)

@@ -26,6 +26,7 @@ from .desk import Desk
 from .identity import Guard
 from .lease_service import LeaseService
 from .meter import Meter
+from .metering import Metering
 from .overriding import Overriding
 from .reload import REFUSED, Outcome, Reloader
 from .tls import Certificates
@@ -71,11 +72,9 @@ class RpcServer:
         self._rules = rules
         self._certificates = certificates
         self.meter = Meter()
-        lease, admin = _SERVICES
-        most = rules.max_sessions
-        self._calls = Calls(lease, guard, self.meter, unix_uid=uid, most=most)
-        self._streams = Calls(lease, guard, self.meter, unix_uid=uid, most=most)
-        self._admins = Calls(admin, guard, self.meter, unix_uid=uid, most=_MOST_ADMINS)
+        self._calls = Calls(guard, unix_uid=uid, most=rules.max_sessions)
+        self._streams = Calls(guard, unix_uid=uid, most=rules.max_sessions)
+        self._admins = Calls(guard, unix_uid=uid, most=_MOST_ADMINS)
         self._lease_service = LeaseService(desk, self._calls, self._streams)
         self._admin_service = AdminService(
             manager, desk, self._admins, reloader, overriding, alerts
@@ -96,7 +95,7 @@ class RpcServer:
 
         Raises ConfigError if an address cannot be had.
         """
-        server = grpc.aio.server(options=_options(self._rules))
+        server = grpc.aio.server(interceptors=[Metering(self.meter)], options=_options(self._rules))
         add_LeaseServiceServicer_to_server(self._lease_service, server)  # type: ignore[no-untyped-call]
         self._add_others(_Seldom(server))
         try:

@@ -21,7 +21,7 @@ from .support import settings
 OF_A_SERVICE = {
     *("tenantpool_leases_active", "tenantpool_sessions", "tenantpool_alerts_firing"),
     *("tenantpool_config_reloads_total", "tenantpool_config_last_reload_success"),
-    *("grpc_server_handled_total", "grpc_server_handling_seconds"),
+    *("grpc_server_started_total", "grpc_server_handled_total", "grpc_server_handling_seconds"),
 }
 MAIN_BASIC = '{database="main",tier="basic"}'
 

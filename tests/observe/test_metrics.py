@@ -65,8 +65,9 @@ CONTRACT = {
             *("create_time_seconds", "wait_time_seconds", "use_time_seconds"),
         )
     },
-    "grpc_server_handled_total": {"grpc_service", "grpc_method", "grpc_code"},
-    "grpc_server_handling_seconds": {"grpc_service", "grpc_method"},
+    "grpc_server_started_total": {"grpc_service", "grpc_method", "grpc_type"},
+    "grpc_server_handled_total": {"grpc_service", "grpc_method", "grpc_type", "grpc_code"},
+    "grpc_server_handling_seconds": {"grpc_service", "grpc_method", "grpc_type"},
 }
 """What the rules and the dashboards in deploy/ count on."""
 
@@ -230,7 +231,12 @@ async def test_calls_over_grpc_are_counted_by_how_they_ended() -> None:
         with pytest.raises(grpc.aio.AioRpcError):
             await admin.GetTenant(GetTenantRequest(tenant="nobody"))
         found = await scrape(web)
-        call = {"grpc_service": "tenantpool.v1.AdminService", "grpc_method": "GetTenant"}
+        call = {
+            "grpc_service": "tenantpool.v1.AdminService",
+            "grpc_method": "GetTenant",
+            "grpc_type": "unary",
+        }
+        assert found.value("grpc_server_started_total", **call) == 2
         assert found.value("grpc_server_handled_total", grpc_code="OK", **call) == 1
         assert found.value("grpc_server_handled_total", grpc_code="NOT_FOUND", **call) == 1
         assert found.value("grpc_server_handling_seconds_count", **call) == 2
