@@ -18,6 +18,7 @@ from tenantpool.core.tenure import GRANTED
 from tenantpool.errors import ConfigError, TenantpoolError
 from tenantpool.manager._async.manager import AsyncManager
 from tenantpool.observe.alerts.watch import Alerts
+from tenantpool.service.findings import Findings
 from tenantpool.service.identity import Guard, Identity
 from tenantpool.service.override_store import OverrideStore
 from tenantpool.service.overriding import Overriding
@@ -72,6 +73,7 @@ class FakeDesk:
         self.is_open = True
         self.ledger = FakeLedger()
         self.sessions = SimpleNamespace(workers={})
+        self.findings: Findings | None = None
         self.asked: list[tuple[Identity, AcquireLeaseRequest, float | None]] = []
         self.cancelled = 0
         self.on_acquire: Callable[[], Awaitable[None]] = _nothing
@@ -135,6 +137,7 @@ class Service:
         self.folder = folder
         self.desk = FakeDesk(made)
         self.manager = AsyncManager(made)
+        self.desk.findings = Findings(self.manager)
         self.follower = Follower()
         self.reloader = Reloader(self.manager, Source(config), self.follower)
         self.store = OverrideStore(folder / "state", "test")

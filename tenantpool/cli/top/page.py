@@ -100,29 +100,35 @@ def _breaker(page: GetTenantResponse) -> str:
 
 
 def _leases(leases: Iterable[LeaseState]) -> Table:
-    table = _table("Held", "Expires in", "Backend", "Way", "Holder", "Lease")
+    table = table_of("Held", "Expires in", "Backend", "Way", "Holder", "Lease")
     for lease in leases:
         table.add_row(
             duration(seconds(lease.held)),
             duration(seconds(lease.expires_in)),
             str(lease.backend_pid or "-"),
             lease.delivery or "-",
-            Text(lease.holder),
+            Text(line_of(lease.holder)),
             Text(lease.lease_id),
         )
     return table
 
 
 def _waiters(waiters: Iterable[Waiter]) -> Table:
-    table = _table("Waited", "Priority", "Who")
+    table = table_of("Waited", "Priority", "Who")
     for waiter in waiters:
-        holder = Text(waiter.holder)
+        holder = Text(line_of(waiter.holder))
         table.add_row(duration(seconds(waiter.waited)), str(waiter.priority), holder)
     return table
 
 
-def _table(*heads: str) -> Table:
+def table_of(*heads: str) -> Table:
+    """Without rows yet."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     for head in heads:
         table.add_column(head, overflow="fold")
     return table
+
+
+def line_of(text: str) -> str:
+    """*text*, which others have written, in one line, without what a terminal would obey."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
