@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from tenantpool.cli.connection import Admin, administers
+from tenantpool.cli.tables import line_of
 
 if TYPE_CHECKING:
     from tenantpool.v1.admin_service_pb2 import FindingState
@@ -19,6 +20,8 @@ NOTHING: Final = (
     "nothing was found; workers look with LeaseClient(..., insight=Insight()), the service with "
     "insight: {enabled: true} in its configuration"
 )
+
+_MOST_TENANTS = 3
 
 EXAMPLES = """
 [bold]Examples[/bold]
@@ -90,23 +93,23 @@ def findings(
 
 def headline(finding: FindingState) -> str:
     """Whose it is, and what."""
-    others = finding.tenants_found - 1
+    shown = finding.tenants[:_MOST_TENANTS]
+    others = finding.tenants_found - len(shown)
     more = f" and {others:,} more" if others else ""
-    return f"{finding.tenants[0]}{more}: {finding.what}"
+    return f"{', '.join(shown)}{more}: {line_of(finding.what)}"
 
 
 def figures(finding: FindingState) -> str:
     """How often it was found, and when."""
-    from tenantpool.observe.figures import plural
-
     at = datetime.fromtimestamp(finding.found_at.seconds).astimezone()
-    return f"{plural(finding.times, 'time')}, last {at:%Y-%m-%d %H:%M:%S}"
+    times = "once" if finding.times == 1 else f"{finding.times:,} times"
+    return f"{times}, last {at:%Y-%m-%d %H:%M:%S}"
 
 
 def details(finding: FindingState) -> Iterator[tuple[str, str]]:
     """What else there is to say of it, line by line, each with its name."""
     lines = {"statement": finding.statement, "at": finding.place, "fix": finding.fix}
-    yield from ((name, words) for name, words in lines.items() if words)
+    yield from ((name, line_of(words)) for name, words in lines.items() if words)
 
 
 # -- for scripts -------------------------------------------------------------------------------

@@ -68,12 +68,12 @@ class FakeLedger:
 class FakeDesk:
     """Does what ``on_acquire`` says, and notes what it is asked for."""
 
-    def __init__(self, made: Settings) -> None:
+    def __init__(self, made: Settings, manager: AsyncManager) -> None:
         self.rules = made.service
         self.is_open = True
+        self.findings = Findings(manager)
         self.ledger = FakeLedger()
         self.sessions = SimpleNamespace(workers={})
-        self.findings: Findings | None = None
         self.asked: list[tuple[Identity, AcquireLeaseRequest, float | None]] = []
         self.cancelled = 0
         self.on_acquire: Callable[[], Awaitable[None]] = _nothing
@@ -135,9 +135,8 @@ class Service:
     def __init__(self, made: Settings, folder: Path, config: Path | None) -> None:
         self.settings = made
         self.folder = folder
-        self.desk = FakeDesk(made)
         self.manager = AsyncManager(made)
-        self.desk.findings = Findings(self.manager)
+        self.desk = FakeDesk(made, self.manager)
         self.follower = Follower()
         self.reloader = Reloader(self.manager, Source(config), self.follower)
         self.store = OverrideStore(folder / "state", "test")

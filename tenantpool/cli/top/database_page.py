@@ -10,8 +10,9 @@ from rich.text import Text
 
 from tenantpool.cli.health import STYLES
 from tenantpool.cli.status import seconds
+from tenantpool.cli.tables import line_of
 from tenantpool.cli.top.inquiry import Told
-from tenantpool.cli.top.page import line_of, table_of
+from tenantpool.cli.top.page import table_of
 from tenantpool.observe.figures import duration, plural
 from tenantpool.v1.admin_service_pb2 import (
     Backend,

@@ -10,8 +10,8 @@ from rich.text import Text
 
 from tenantpool.cli.findings import NOTHING, Ranking, details, figures, headline
 from tenantpool.cli.health import STYLES
+from tenantpool.cli.tables import line_of
 from tenantpool.cli.top.inquiry import Told
-from tenantpool.cli.top.page import line_of
 from tenantpool.cli.top.view import View
 from tenantpool.observe.figures import plural
 from tenantpool.v1.admin_service_pb2 import FindingState, ListFindingsResponse
@@ -60,9 +60,9 @@ def _lines(finding: FindingState) -> Iterator[RenderableType]:
         "\n",
         (finding.kind, STYLES["warning"]),
         "  ",
-        (line_of(headline(finding)), "bold"),
+        (headline(finding), "bold"),
         (f"  {figures(finding)}", "dim"),
     )
     for name, words in details(finding):
-        line = Text.assemble((f"{name} ", "dim"), line_of(words))
+        line = Text.assemble((f"{name} ", "dim"), words)
         yield Padding(line, (0, 0, 0, _INDENT))

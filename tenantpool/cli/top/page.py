@@ -10,6 +10,7 @@ from rich.text import Text
 
 from tenantpool.cli.health import STYLES
 from tenantpool.cli.status import seconds
+from tenantpool.cli.tables import line_of
 from tenantpool.cli.top.feed import Page
 from tenantpool.observe.figures import duration
 from tenantpool.v1.admin_service_pb2 import GetTenantResponse, LeaseState, Tenant, Waiter
@@ -127,8 +128,3 @@ def table_of(*heads: str) -> Table:
     for head in heads:
         table.add_column(head, overflow="fold")
     return table
-
-
-def line_of(text: str) -> str:
-    """*text*, which others have written, in one line, without what a terminal would obey."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
