@@ -103,7 +103,7 @@ def test_d_opens_a_database_with_what_its_server_says(serve: Serve) -> None:
         screen.wait_for("Longest under way", f"{held.info.backend_pid}", "select 'told'")
         held.rollback()
         leases.release(held)
-        screen.wait_for("Longest under way", gone=["select 'told'"])
+        screen.wait_for("no connection is lent", "nothing is under way", gone=["select 'told'"])
         screen.send("q")
         screen.wait_for("d database", gone=["Connections by state"])
         screen.send("q")

@@ -69,7 +69,7 @@ def _said(name: str, told: Told) -> Iterator[RenderableType]:
         yield Text(f"What PostgreSQL says is not known: {line_of(problem)}", STYLES["critical"])
     elif activity is None:
         yield Text("asking its server ...", "dim")
-    if activity is not None and activity.states:
+    if activity is not None and not activity.problem:
         yield from _activity(activity)
 
 
@@ -77,13 +77,13 @@ def _activity(activity: GetActivityResponse) -> Iterator[RenderableType]:
     yield Text("Connections by state", style="bold")
     yield _states(activity.states)
     yield Text("\nLent connections by tenant", style="bold")
-    yield _tenants(activity.tenants)
+    yield _tenants(activity.tenants) if activity.tenants else Text("no connection is lent", "dim")
     if len(activity.tenants) > _MOST_TENANTS:
         yield Text(f"and {len(activity.tenants) - _MOST_TENANTS:,} more", "dim")
     if activity.hidden:
         yield Text(_HIDDEN, "dim")
     yield Text("\nLongest under way", style="bold")
-    yield _longest(activity.longest)
+    yield _longest(activity.longest) if activity.longest else Text("nothing is under way", "dim")
 
 
 def _states(states: Iterable[StateCount]) -> Table:

@@ -51,7 +51,7 @@ def _title(view: View, found: ListFindingsResponse | None) -> Text:
     shown, total = len(found.findings), found.findings_found
     text.append(f": {plural(total, 'finding')}")
     if total > shown:
-        text.append(f", the first {shown:,}")
+        text.append(f", the first {shown:,} of them (/ filters)")
     return text
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tenantpool.cli.connection import Admin, Line
 from tenantpool.cli.top.asking import Asking
-from tenantpool.cli.top.view import MOST, Topic
+from tenantpool.cli.top.view import Topic
 from tenantpool.v1.admin_service_pb2 import (
     GetActivityRequest,
     GetActivityResponse,
@@ -17,6 +17,9 @@ from tenantpool.v1.admin_service_pb2 import (
 
 _PACE = 2.0
 """Seconds between an answer and the next look."""
+
+_MOST = 50
+"""Findings that are asked for at a time: all of them are painted whenever a key is pressed."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,6 @@ def _ask(line: Line, topic: Topic) -> Told:
         request = GetActivityRequest(database=topic.database)
         return Told(topic, activity=line.call("GetActivity", request))
     wanted = ListFindingsRequest(
-        order_by=topic.ranking.value, contains=topic.contains, page_size=MOST
+        order_by=topic.ranking.value, contains=topic.contains, page_size=_MOST
     )
     return Told(topic, findings=line.call("ListFindings", wanted))
