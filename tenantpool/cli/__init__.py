@@ -12,7 +12,19 @@ from typing import Annotated
 
 import typer
 
-from tenantpool.cli import check, demo, doctor, overrides, plan, scaling, serve, size, status, top
+from tenantpool.cli import (
+    check,
+    demo,
+    doctor,
+    findings,
+    overrides,
+    plan,
+    scaling,
+    serve,
+    size,
+    status,
+    top,
+)
 from tenantpool.cli import exec as exec_
 from tenantpool.errors import ConfigError, TenantpoolError
 
@@ -55,6 +67,7 @@ app.command("check-config")(check.check_config)
 app.command("demo")(demo.demo)
 app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
 app.command("exec")(exec_.execute)
+app.command("findings", epilog=findings.EXAMPLES)(findings.findings)
 app.add_typer(overrides.app, name="overrides")
 app.command("plan", epilog=plan.PLAN_EXAMPLES)(plan.plan)
 app.command("reload", epilog=plan.RELOAD_EXAMPLES)(plan.reload)

@@ -105,7 +105,8 @@ class Line:
         self._stub: Any = AdminServiceStub(channel)  # type: ignore[no-untyped-call]
         self._target = target
         self._metadata = metadata(target)
-        self._stream: Any = None
+        self._under_way: list[Any] = []
+        self._is_over = False
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} to {self._target.name}>"
@@ -115,13 +116,17 @@ class Line:
         import grpc
 
         from tenantpool.client.rpc import from_rpc_error
+        from tenantpool.errors import TenantpoolError
 
+        begin = getattr(self._stub, method).future
+        call = begin(request, metadata=self._metadata, timeout=_LONGEST_CALL)
         try:
-            return getattr(self._stub, method)(
-                request, metadata=self._metadata, timeout=_LONGEST_CALL
-            )
+            with self._going_on(call):
+                return call.result()
         except grpc.RpcError as error:
             raise from_rpc_error(error) from None
+        except grpc.FutureCancelledError:
+            raise TenantpoolError(f"{method} was broken off") from None
 
     def watch(self, request: WatchRequest) -> Iterator[WatchResponse]:
         """The states, as they come. Blocks between them. Raises TenantpoolError."""
@@ -129,18 +134,29 @@ class Line:
 
         from tenantpool.client.rpc import from_rpc_error
 
-        self._stream = self._stub.Watch(request, metadata=self._metadata)
+        stream = self._stub.Watch(request, metadata=self._metadata)
         try:
-            yield from self._stream
+            with self._going_on(stream):
+                yield from stream
         except grpc.RpcError as error:
             raise from_rpc_error(error) from None
-        finally:
-            self._stream.cancel()
 
     def hang_up(self) -> None:
-        """End the ``watch`` that is under way, from any thread. Does not block."""
-        if self._stream is not None:
-            self._stream.cancel()
+        """Break off what is under way, and what would be begun, from any thread. Does not block."""
+        self._is_over = True
+        for call in list(self._under_way):
+            call.cancel()
+
+    @contextmanager
+    def _going_on(self, call: Any) -> Iterator[None]:
+        self._under_way.append(call)
+        if self._is_over:  # said before there was a call to break off
+            call.cancel()
+        try:
+            yield
+        finally:
+            self._under_way.remove(call)
+            call.cancel()
 
 
 def administers(command: Callable[..., None]) -> Callable[..., None]:

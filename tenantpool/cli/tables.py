@@ -27,3 +27,8 @@ def print_table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     for row in cells:
         table.add_row(*(str(cell) for cell in row))
     console.print(table, markup=False)
+
+
+def line_of(text: str) -> str:
+    """*text*, which others have written, in one line, without what a terminal would obey."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
 from tenantpool.insight.finding import KINDS, Finding, Kind
 
-from .look import Look
+if TYPE_CHECKING:
+    from .look import Look
 
 WORDS: Final[dict[Kind, str]] = {kind: kind for kind in KINDS} | {"repeated statement": "N+1"}
 """Kinds as operators call them."""
@@ -55,8 +56,12 @@ async def gathered(
 
     Lets others go on after each few hundred.
     """
+    return await gathered_from(look.source.findings.findings(tenant)[:most])
+
+
+async def gathered_from(findings: Sequence[Finding]) -> list[Gathered]:
+    """The same of *findings*, which come the latest first."""
     groups: dict[tuple[str, ...], Gathered] = {}
-    findings = look.source.findings.findings(tenant)[:most]
     for start in range(0, len(findings), _SLICE):
         gather(groups, findings[start : start + _SLICE])
         await asyncio.sleep(0)

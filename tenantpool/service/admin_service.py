@@ -14,13 +14,16 @@ from tenantpool.errors import BadRequest, ConfigError
 from tenantpool.journal import report
 from tenantpool.manager._async.manager import AsyncManager
 from tenantpool.manager.stats import TenantStats
+from tenantpool.observe.activity import Watcher
 from tenantpool.observe.alerts.watch import Alerts
 from tenantpool.v1 import admin_service_pb2 as pb
 from tenantpool.v1.admin_service_pb2_grpc import AdminServiceServicer
 
+from .activity_view import activity_view
 from .calls import Calls, Context
 from .config_view import mistakes_view, override_view, plan_view, reload_view, wish_of
 from .desk import Desk
+from .findings_page import findings_page
 from .identity import Identity
 from .overriding import Overriding
 from .overview import Overview, Wanted
@@ -58,6 +61,7 @@ class AdminService(AdminServiceServicer):
         self._reloader = reloader
         self._overriding = overriding
         self._overview = Overview(manager, desk, alerts)
+        self._activity = Watcher()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._calls!r}>"
@@ -97,6 +101,31 @@ class AdminService(AdminServiceServicer):
             return pb.ListDatabasesResponse(databases=self._overview.databases())
 
         return await self._calls.administer(context, work)
+
+    async def GetActivity(
+        self, request: pb.GetActivityRequest, context: Context
+    ) -> pb.GetActivityResponse:
+        """What a server says of its connections. Blocks for a query; why it has none is said."""
+
+        async def work(_: Identity) -> pb.GetActivityResponse:
+            shells = self._manager.shells
+            shell = shells.get(request.database)
+            if shell is None:
+                problem = f"there is no database {request.database!r}"
+                raise BadRequest(f"{problem}: name one of {', '.join(sorted(shells))}")
+            return activity_view(await self._activity.look(shell))
+
+        return await self._calls.administer("GetActivity", context, work)
+
+    async def ListFindings(
+        self, request: pb.ListFindingsRequest, context: Context
+    ) -> pb.ListFindingsResponse:
+        """What query insight has found."""
+
+        async def work(_: Identity) -> pb.ListFindingsResponse:
+            return await findings_page(self._desk.findings.findings(), request)
+
+        return await self._calls.administer("ListFindings", context, work)
 
     async def ListLeases(
         self, request: pb.ListLeasesRequest, context: Context

@@ -187,6 +187,127 @@ class DatabaseState(_message.Message):
     advice: str
     def __init__(self, name: _Optional[str] = ..., capacity: _Optional[int] = ..., used: _Optional[int] = ..., slots: _Optional[_Mapping[str, int]] = ..., waiting: _Optional[int] = ..., breaker: _Optional[str] = ..., leases: _Optional[int] = ..., refused: _Optional[_Mapping[str, int]] = ..., status: _Optional[str] = ..., advice: _Optional[str] = ...) -> None: ...
 
+class GetActivityRequest(_message.Message):
+    __slots__ = ("database",)
+    DATABASE_FIELD_NUMBER: _ClassVar[int]
+    database: str
+    def __init__(self, database: _Optional[str] = ...) -> None: ...
+
+class GetActivityResponse(_message.Message):
+    __slots__ = ("states", "tenants", "longest", "hidden", "problem")
+    STATES_FIELD_NUMBER: _ClassVar[int]
+    TENANTS_FIELD_NUMBER: _ClassVar[int]
+    LONGEST_FIELD_NUMBER: _ClassVar[int]
+    HIDDEN_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    states: _containers.RepeatedCompositeFieldContainer[StateCount]
+    tenants: _containers.RepeatedCompositeFieldContainer[TenantActivity]
+    longest: _containers.RepeatedCompositeFieldContainer[Backend]
+    hidden: bool
+    problem: str
+    def __init__(self, states: _Optional[_Iterable[_Union[StateCount, _Mapping]]] = ..., tenants: _Optional[_Iterable[_Union[TenantActivity, _Mapping]]] = ..., longest: _Optional[_Iterable[_Union[Backend, _Mapping]]] = ..., hidden: bool = ..., problem: _Optional[str] = ...) -> None: ...
+
+class StateCount(_message.Message):
+    __slots__ = ("state", "ours", "others")
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    OURS_FIELD_NUMBER: _ClassVar[int]
+    OTHERS_FIELD_NUMBER: _ClassVar[int]
+    state: str
+    ours: int
+    others: int
+    def __init__(self, state: _Optional[str] = ..., ours: _Optional[int] = ..., others: _Optional[int] = ...) -> None: ...
+
+class TenantActivity(_message.Message):
+    __slots__ = ("tenant", "states")
+    class StatesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    STATES_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    states: _containers.ScalarMap[str, int]
+    def __init__(self, tenant: _Optional[str] = ..., states: _Optional[_Mapping[str, int]] = ...) -> None: ...
+
+class Backend(_message.Message):
+    __slots__ = ("pid", "tenant", "dbname", "user", "state", "since", "age", "waits_for", "statement")
+    PID_FIELD_NUMBER: _ClassVar[int]
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    DBNAME_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    AGE_FIELD_NUMBER: _ClassVar[int]
+    WAITS_FOR_FIELD_NUMBER: _ClassVar[int]
+    STATEMENT_FIELD_NUMBER: _ClassVar[int]
+    pid: int
+    tenant: str
+    dbname: str
+    user: str
+    state: str
+    since: _duration_pb2.Duration
+    age: _duration_pb2.Duration
+    waits_for: str
+    statement: str
+    def __init__(self, pid: _Optional[int] = ..., tenant: _Optional[str] = ..., dbname: _Optional[str] = ..., user: _Optional[str] = ..., state: _Optional[str] = ..., since: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., waits_for: _Optional[str] = ..., statement: _Optional[str] = ...) -> None: ...
+
+class ListFindingsRequest(_message.Message):
+    __slots__ = ("prefix", "page_size", "page_token", "order_by", "contains")
+    PREFIX_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    ORDER_BY_FIELD_NUMBER: _ClassVar[int]
+    CONTAINS_FIELD_NUMBER: _ClassVar[int]
+    prefix: str
+    page_size: int
+    page_token: str
+    order_by: str
+    contains: str
+    def __init__(self, prefix: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., order_by: _Optional[str] = ..., contains: _Optional[str] = ...) -> None: ...
+
+class ListFindingsResponse(_message.Message):
+    __slots__ = ("findings", "next_page_token", "findings_found")
+    FINDINGS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    FINDINGS_FOUND_FIELD_NUMBER: _ClassVar[int]
+    findings: _containers.RepeatedCompositeFieldContainer[FindingState]
+    next_page_token: str
+    findings_found: int
+    def __init__(self, findings: _Optional[_Iterable[_Union[FindingState, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., findings_found: _Optional[int] = ...) -> None: ...
+
+class FindingState(_message.Message):
+    __slots__ = ("finding_id", "kind", "tenants", "tenants_found", "what", "fix", "statement", "place", "duration", "count", "times", "found_at", "worker")
+    FINDING_ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    TENANTS_FIELD_NUMBER: _ClassVar[int]
+    TENANTS_FOUND_FIELD_NUMBER: _ClassVar[int]
+    WHAT_FIELD_NUMBER: _ClassVar[int]
+    FIX_FIELD_NUMBER: _ClassVar[int]
+    STATEMENT_FIELD_NUMBER: _ClassVar[int]
+    PLACE_FIELD_NUMBER: _ClassVar[int]
+    DURATION_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    TIMES_FIELD_NUMBER: _ClassVar[int]
+    FOUND_AT_FIELD_NUMBER: _ClassVar[int]
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    finding_id: str
+    kind: str
+    tenants: _containers.RepeatedScalarFieldContainer[str]
+    tenants_found: int
+    what: str
+    fix: str
+    statement: str
+    place: str
+    duration: _duration_pb2.Duration
+    count: int
+    times: int
+    found_at: _timestamp_pb2.Timestamp
+    worker: str
+    def __init__(self, finding_id: _Optional[str] = ..., kind: _Optional[str] = ..., tenants: _Optional[_Iterable[str]] = ..., tenants_found: _Optional[int] = ..., what: _Optional[str] = ..., fix: _Optional[str] = ..., statement: _Optional[str] = ..., place: _Optional[str] = ..., duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., count: _Optional[int] = ..., times: _Optional[int] = ..., found_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., worker: _Optional[str] = ...) -> None: ...
+
 class ListLeasesRequest(_message.Message):
     __slots__ = ("prefix", "page_size", "page_token")
     PREFIX_FIELD_NUMBER: _ClassVar[int]

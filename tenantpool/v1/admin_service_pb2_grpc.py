@@ -50,6 +50,16 @@ class AdminServiceStub(object):
                 request_serializer=tenantpool_dot_v1_dot_admin__service__pb2.ListDatabasesRequest.SerializeToString,
                 response_deserializer=tenantpool_dot_v1_dot_admin__service__pb2.ListDatabasesResponse.FromString,
                 _registered_method=True)
+        self.GetActivity = channel.unary_unary(
+                '/tenantpool.v1.AdminService/GetActivity',
+                request_serializer=tenantpool_dot_v1_dot_admin__service__pb2.GetActivityRequest.SerializeToString,
+                response_deserializer=tenantpool_dot_v1_dot_admin__service__pb2.GetActivityResponse.FromString,
+                _registered_method=True)
+        self.ListFindings = channel.unary_unary(
+                '/tenantpool.v1.AdminService/ListFindings',
+                request_serializer=tenantpool_dot_v1_dot_admin__service__pb2.ListFindingsRequest.SerializeToString,
+                response_deserializer=tenantpool_dot_v1_dot_admin__service__pb2.ListFindingsResponse.FromString,
+                _registered_method=True)
         self.ListLeases = channel.unary_unary(
                 '/tenantpool.v1.AdminService/ListLeases',
                 request_serializer=tenantpool_dot_v1_dot_admin__service__pb2.ListLeasesRequest.SerializeToString,
@@ -147,6 +157,20 @@ class AdminServiceServicer(object):
 
     def ListDatabases(self, request, context):
         """The databases and how full they are.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetActivity(self, request, context):
+        """What the server of a database says of its connections. It is asked at most once a second.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListFindings(self, request, context):
+        """What query insight has found, in the workers and in the service.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -276,6 +300,16 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.ListDatabases,
                     request_deserializer=tenantpool_dot_v1_dot_admin__service__pb2.ListDatabasesRequest.FromString,
                     response_serializer=tenantpool_dot_v1_dot_admin__service__pb2.ListDatabasesResponse.SerializeToString,
+            ),
+            'GetActivity': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetActivity,
+                    request_deserializer=tenantpool_dot_v1_dot_admin__service__pb2.GetActivityRequest.FromString,
+                    response_serializer=tenantpool_dot_v1_dot_admin__service__pb2.GetActivityResponse.SerializeToString,
+            ),
+            'ListFindings': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListFindings,
+                    request_deserializer=tenantpool_dot_v1_dot_admin__service__pb2.ListFindingsRequest.FromString,
+                    response_serializer=tenantpool_dot_v1_dot_admin__service__pb2.ListFindingsResponse.SerializeToString,
             ),
             'ListLeases': grpc.unary_unary_rpc_method_handler(
                     servicer.ListLeases,
@@ -435,6 +469,60 @@ class AdminService(object):
             '/tenantpool.v1.AdminService/ListDatabases',
             tenantpool_dot_v1_dot_admin__service__pb2.ListDatabasesRequest.SerializeToString,
             tenantpool_dot_v1_dot_admin__service__pb2.ListDatabasesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetActivity(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tenantpool.v1.AdminService/GetActivity',
+            tenantpool_dot_v1_dot_admin__service__pb2.GetActivityRequest.SerializeToString,
+            tenantpool_dot_v1_dot_admin__service__pb2.GetActivityResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListFindings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tenantpool.v1.AdminService/ListFindings',
+            tenantpool_dot_v1_dot_admin__service__pb2.ListFindingsRequest.SerializeToString,
+            tenantpool_dot_v1_dot_admin__service__pb2.ListFindingsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -6,8 +6,12 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import LiteralString
+
+import yaml
 
 from tenantpool.client import LeaseClient
+from tenantpool.insight import Insight
 from tests.cli.conftest import Serve
 from tests.cli.serving import COMMAND, LONGEST, ROOT, Serving
 from tests.cli.terminal import Terminal
@@ -80,6 +84,115 @@ def test_enter_opens_a_tenant_with_its_leases_and_waiters(serve: Serve) -> None:
         screen.wait_for("healthy:", gone=["Waiters"])
         screen.send("q")
         assert screen.wait() == 0
+    assert service.stop() == 0
+
+
+@on_latest
+def test_d_opens_a_database_with_what_its_server_says(serve: Serve) -> None:
+    service = serve()
+    with (
+        LeaseClient(service.target, linger=0) as leases,
+        top(service, "--interval", "0.1") as screen,
+    ):
+        held = leases.acquire("acme")
+        held.execute("select\n  'told'")
+        screen.wait_for("> acme")
+        screen.send("d")
+        screen.wait_for("Connections by state", "idle in transaction", "1 in use", "1 lease so far")
+        screen.wait_for("Lent connections by tenant", "1 idle in transaction")
+        screen.wait_for("Longest under way", f"{held.info.backend_pid}", "select 'told'")
+        held.rollback()
+        leases.release(held)
+        screen.wait_for("no connection is lent", "nothing is under way", gone=["select 'told'"])
+        screen.send("q")
+        screen.wait_for("d database", gone=["Connections by state"])
+        screen.send("q")
+        assert screen.wait() == 0
+    assert service.stop() == 0
+
+
+@on_latest
+def test_a_database_that_cannot_be_asked_says_why_and_d_goes_to_the_next(serve: Serve) -> None:
+    service = serve()
+    assert service.stop() == 0
+    away = {"conninfo": "host=/nowhere", "capacity": 3}
+    more = {
+        "databases": {"away": away, **service.settings["databases"]},
+        "tenants": {"acme": {"database": "main"}},
+    }
+    service.config.write_text(yaml.safe_dump({**service.settings, **more}))
+    service.start()
+    with top(service, "--interval", "0.1") as screen:
+        screen.wait_for("away", "main")
+        screen.send("d")
+        screen.wait_for("What PostgreSQL says is not known: it", gone=["main"])
+        screen.send("d")
+        screen.wait_for("main", "Connections by state", gone=["away"])
+        screen.send("d")
+        screen.wait_for("What PostgreSQL says is not known: it")
+        screen.send("\x03")
+        assert screen.wait() == 0
+    assert service.stop() == 0
+
+
+@on_latest
+def test_f_opens_the_findings_sorted_and_filtered(serve: Serve) -> None:
+    service = serve()
+    with (
+        LeaseClient(service.target, insight=Insight()) as leases,
+        top(service, "--interval", "0.1") as screen,
+    ):
+        screen.wait_for("All is well.")
+        screen.send("f")
+        screen.wait_for("Findings, the latest first: 0 findings", "nothing was found; workers look")
+        repeat(leases, "acme", "select 'secret', %s::int")
+        screen.wait_for("1 finding", "N+1  acme: 101 times in one lease", "once, last 20")
+        screen.wait_for("statement select ?::int", "at ", "in repeat", "fix ", gone=["secret"])
+        repeat(leases, "initech", "select %s::int + 1")
+        screen.wait_for("2 findings", "initech: 101 times")
+        assert order_of_findings(screen) == ["initech", "acme"]
+        screen.send("n")
+        screen.wait_for("Findings, by tenant: 2 findings")
+        assert order_of_findings(screen) == ["acme", "initech"]
+        screen.send("/init")
+        screen.wait_for("of or at 'init': 1 finding", "filter: init", gone=["acme"])
+        screen.send("\r")
+        screen.wait_for("t times", "q back", gone=["filter:"])
+        screen.send("q")
+        screen.wait_for("filter: init", gone=["N+1"])
+        screen.send("q")
+        assert screen.wait() == 0
+    assert service.stop() == 0
+
+
+def repeat(leases: LeaseClient, tenant: str, query: LiteralString) -> None:
+    """Run *query* as often as is too often."""
+    with leases.connection(tenant) as conn:
+        for number in range(101):
+            conn.execute(query, [number])
+
+
+def order_of_findings(screen: Terminal) -> list[str]:
+    """Whose they are."""
+    heads = [line for line in screen.lines if line.startswith("N+1  ")]
+    return [line.removeprefix("N+1  ").split(":")[0] for line in heads]
+
+
+@on_latest
+def test_a_service_that_hangs_holds_no_key_up(serve: Serve) -> None:
+    service = serve()
+    with top(service, "--interval", "0.1") as screen:
+        screen.wait_for("All is well.")
+        service.signal(signal.SIGSTOP)
+        screen.send("d")
+        screen.wait_for("asking its server ...")
+        screen.send("?")
+        screen.wait_for("Any key goes back")
+        screen.send("xq")
+        screen.wait_for("All is well.")
+        screen.send("fqq")
+        assert screen.wait() == 0
+        service.signal(signal.SIGCONT)
     assert service.stop() == 0
 
 

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tenantpool.cli.findings import Ranking
 from tenantpool.cli.top.keys import DOWN, END, ENTER, ESCAPE, HOME, PAGE_DOWN, UP, keys_in
-from tenantpool.cli.top.view import ORDER_KEYS, Order, View
+from tenantpool.cli.top.view import ORDER_KEYS, RANKING_KEYS, Order, Topic, View
 
 NAMES = [f"t{number}" for number in range(30)]
 
@@ -77,6 +78,32 @@ def test_enter_opens_a_tenant_and_q_goes_back_before_it_quits() -> None:
     assert pressed(view, DOWN, PAGE_DOWN).offset == 11
     assert (pressed(view, "q").tenant, view.offset, view.is_over) == ("", 0, False)
     assert pressed(view, "q").is_over
+
+
+def test_d_opens_a_database_and_then_the_next_one() -> None:
+    view = View()
+    for key, database in (("d", "east"), ("d", "west"), (DOWN, "west"), ("d", "east")):
+        view.press(key, NAMES, ["east", "west"])
+        assert view.database == database
+    assert view.topic == Topic("east")
+    assert view.offset == 0
+    view.press("d", NAMES, ["north"])
+    assert view.database == "north"
+    view.press("d", NAMES, [])
+    assert view.database == "north"
+    assert pressed(view, "q").topic is None
+    assert not view.is_over
+    view.press("d", NAMES, [])
+    assert not view.is_on_page
+
+
+@pytest.mark.parametrize(("key", "ranking"), RANKING_KEYS.items())
+def test_f_opens_the_findings_which_a_letter_sorts(key: str, ranking: Ranking) -> None:
+    view = pressed(View(), "f", DOWN, key)
+    assert (view.topic, view.offset) == (Topic("", ranking, ""), 0)
+    assert view.order is Order.LOAD
+    assert pressed(view, "/", "x", ENTER).topic == Topic("", ranking, "x")
+    assert pressed(view, ESCAPE).topic is None
 
 
 def test_help_is_left_by_any_key() -> None:

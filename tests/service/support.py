@@ -18,6 +18,7 @@ from tenantpool.core.tenure import GRANTED
 from tenantpool.errors import ConfigError, TenantpoolError
 from tenantpool.manager._async.manager import AsyncManager
 from tenantpool.observe.alerts.watch import Alerts
+from tenantpool.service.findings import Findings
 from tenantpool.service.identity import Guard, Identity
 from tenantpool.service.override_store import OverrideStore
 from tenantpool.service.overriding import Overriding
@@ -67,9 +68,10 @@ class FakeLedger:
 class FakeDesk:
     """Does what ``on_acquire`` says, and notes what it is asked for."""
 
-    def __init__(self, made: Settings) -> None:
+    def __init__(self, made: Settings, manager: AsyncManager) -> None:
         self.rules = made.service
         self.is_open = True
+        self.findings = Findings(manager)
         self.ledger = FakeLedger()
         self.sessions = SimpleNamespace(workers={})
         self.asked: list[tuple[Identity, AcquireLeaseRequest, float | None]] = []
@@ -133,8 +135,8 @@ class Service:
     def __init__(self, made: Settings, folder: Path, config: Path | None) -> None:
         self.settings = made
         self.folder = folder
-        self.desk = FakeDesk(made)
         self.manager = AsyncManager(made)
+        self.desk = FakeDesk(made, self.manager)
         self.follower = Follower()
         self.reloader = Reloader(self.manager, Source(config), self.follower)
         self.store = OverrideStore(folder / "state", "test")

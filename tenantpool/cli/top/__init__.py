@@ -1,7 +1,8 @@
 """``tenantpool top``: the service, live in a terminal.
 
-``view`` is what the user looks at and does (pure), ``paint`` what that looks like, ``feed`` reads
-the service, ``keys`` the keyboard, and ``screen`` puts them together.
+``view`` is what the user looks at and does (pure), ``paint`` and the pages what that looks like,
+``feed`` watches the service, ``inquiry`` asks it about the page that is open (``asking`` is what
+they share), ``keys`` reads the keyboard, and ``screen`` puts them together.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ EXAMPLES = """
 
 [cyan]tenantpool top | head[/cyan] - into a pipe: once
 
-[bold]Keys[/bold]: b w u l r n sort, / filters, Enter opens a tenant, q goes back, ? helps.
+[bold]Keys[/bold]: b w u l r n sort, / filters, Enter opens a tenant, d a database, f the \
+findings, q goes back, ? helps.
 
 [bold]Exit codes[/bold]: 0 it was shown, 1 the service cannot be reached or asked, 2 wrong usage.
 """
@@ -41,7 +43,7 @@ def top(
     ] = "",
     once: Annotated[bool, typer.Option("--once", help="Print one table, and exit.")] = False,
 ) -> None:
-    """Watch databases, tenants and leases, live in a terminal.
+    """Watch databases, tenants, leases and findings, live in a terminal.
 
     Where the output is no terminal, one table is printed.
     """

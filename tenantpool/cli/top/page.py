@@ -10,6 +10,7 @@ from rich.text import Text
 
 from tenantpool.cli.health import STYLES
 from tenantpool.cli.status import seconds
+from tenantpool.cli.tables import line_of
 from tenantpool.cli.top.feed import Page
 from tenantpool.observe.figures import duration
 from tenantpool.v1.admin_service_pb2 import GetTenantResponse, LeaseState, Tenant, Waiter
@@ -100,28 +101,29 @@ def _breaker(page: GetTenantResponse) -> str:
 
 
 def _leases(leases: Iterable[LeaseState]) -> Table:
-    table = _table("Held", "Expires in", "Backend", "Way", "Holder", "Lease")
+    table = table_of("Held", "Expires in", "Backend", "Way", "Holder", "Lease")
     for lease in leases:
         table.add_row(
             duration(seconds(lease.held)),
             duration(seconds(lease.expires_in)),
             str(lease.backend_pid or "-"),
             lease.delivery or "-",
-            Text(lease.holder),
+            Text(line_of(lease.holder)),
             Text(lease.lease_id),
         )
     return table
 
 
 def _waiters(waiters: Iterable[Waiter]) -> Table:
-    table = _table("Waited", "Priority", "Who")
+    table = table_of("Waited", "Priority", "Who")
     for waiter in waiters:
-        holder = Text(waiter.holder)
+        holder = Text(line_of(waiter.holder))
         table.add_row(duration(seconds(waiter.waited)), str(waiter.priority), holder)
     return table
 
 
-def _table(*heads: str) -> Table:
+def table_of(*heads: str) -> Table:
+    """Without rows yet."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     for head in heads:
         table.add_column(head, overflow="fold")

@@ -12,20 +12,31 @@ from rich.text import Text
 
 from tenantpool.cli.health import STYLES
 from tenantpool.cli.status import FIRING, alert_line, seconds
+from tenantpool.cli.top.database_page import bar_of, database_page
 from tenantpool.cli.top.feed import News
+from tenantpool.cli.top.findings_page import findings_page
+from tenantpool.cli.top.inquiry import Told
 from tenantpool.cli.top.page import page_of
 from tenantpool.cli.top.view import Order, View
 from tenantpool.observe.figures import duration, number, plural
-from tenantpool.v1.admin_service_pb2 import DatabaseState, Tenant, WatchResponse
+from tenantpool.v1.admin_service_pb2 import Tenant, WatchResponse
 
-_KEYS = "b busiest  w wait  u in use  l leases  r refused  n name  / filter  ⏎ open  ? help  q quit"
+_KEYS = (
+    "⏎ open  d database  f findings  / filter  ? help  q quit  "
+    "b busiest  w wait  u in use  l leases  r refused  n name"
+)
 _PAGE_KEYS = "↑↓ scroll  q back  ? help"
+_DATABASE_KEYS = f"d next database  {_PAGE_KEYS}"
+_FINDINGS_KEYS = f"l latest  t times  o longest  i kind  n tenant  / filter  {_PAGE_KEYS}"
 _HELP = """\
 Tenants that hold or wait for something, the busiest first; any other order shows all of
 those that were asked for.
 
   ↑ ↓ PgUp PgDn Home End   move            (or k j, space, g G)
   Enter                    open the tenant: limits, pool, leases, waiters, breaker
+  d  open a database: connections by state and tenant, longest statements; d: the next one
+  f  open the findings of query insight: what was found, where, and what would help
+     there l sorts by the latest, t times, o longest, i kind, n tenant
   b  busiest: in use and waiting           w  longest wait now, then on average
   u  connections in use                    l  leases so far
   r  refusals so far                       n  name
@@ -35,25 +46,25 @@ those that were asked for.
 In a bar, █ is in use, ▒ is open without a lease or on its way, · is free.
 
 Any key goes back."""
-_BAR = 30
 _MOST_ALERTS = 3
 _LINES_AROUND = 4
 """Of the list: one of the table's head, one each before and after, the keys."""
 
 
-def picture(view: View, news: News, target: str) -> RenderableType:
+def picture(view: View, news: News, told: Told, target: str) -> RenderableType:
     """The whole screen."""
     if view.helps:
         return Text(_HELP)
-    return _Screen(view, news, target)
+    return _Screen(view, news, told, target)
 
 
 class _Screen:
     """As much as the window has room for."""
 
-    def __init__(self, view: View, news: News, target: str) -> None:
+    def __init__(self, view: View, news: News, told: Told, target: str) -> None:
         self._view = view
         self._news = news
+        self._told = told
         self._target = target
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -62,8 +73,8 @@ class _Screen:
         if state is None:
             yield Text(self._news.problem or f"asking {self._target} ...")
             return
-        if view.tenant:
-            yield from self._page(console, options, height)
+        if view.is_on_page:
+            yield from self._page(self._body(state), console, options, height)
             return
         header = list(_header(state, self._news, self._target))
         yield from header
@@ -72,21 +83,42 @@ class _Screen:
         yield Text("")
         yield _foot(view, self._news, state)
 
-    def _page(self, console: Console, options: ConsoleOptions, height: int) -> RenderResult:
-        view, news = self._view, self._news
+    def _body(self, state: WatchResponse) -> RenderableType:
+        """What the page says."""
+        view, news, told = self._view, self._news, self._told
+        if view.lists_findings:
+            return findings_page(view, told)
+        if view.database:
+            found = [database for database in state.databases if database.name == view.database]
+            return database_page(view.database, found[0] if found else None, told)
         if news.question.tenant != view.tenant:
-            yield Text(f"{view.tenant} ...", style="bold")
-            return
-        body = page_of(view.tenant, news.page)
+            return Text(f"{view.tenant} ...", style="bold")
+        return page_of(view.tenant, news.page)
+
+    def _page(
+        self, body: RenderableType, console: Console, options: ConsoleOptions, height: int
+    ) -> RenderResult:
+        view = self._view
         lines = console.render_lines(body, options.update(height=None), pad=False)
         room = max(1, height - 2)
         view.offset = min(view.offset, max(0, len(lines) - room))
         for line in lines[view.offset : view.offset + room]:
             yield from line
             yield Segment.line()
-        hidden = len(lines) - room - view.offset
+        yield self._page_foot(len(lines) - room - view.offset)
+
+    def _page_foot(self, hidden: int) -> Text:
+        """*hidden*: so many lines are below."""
+        view = self._view
+        if view.is_typing:
+            return _typed(view)
+        if problem := _problem(self._news):
+            return problem
+        keys = _DATABASE_KEYS if view.database else _PAGE_KEYS
+        if view.lists_findings:
+            keys = _FINDINGS_KEYS
         more = f"{plural(hidden, 'more line')} below  " if hidden > 0 else ""
-        yield _problem(news) or Text(more + _PAGE_KEYS, style="dim", no_wrap=True)
+        return Text(more + keys, style="dim", no_wrap=True, overflow="ellipsis")
 
 
 # -- around the list ---------------------------------------------------------------------------
@@ -109,7 +141,7 @@ def _header(state: WatchResponse, news: News, target: str) -> Iterable[Renderabl
     )
     yield from _alerts(state)
     for database in state.databases:
-        yield _bar(database)
+        yield bar_of(database)
 
 
 def _alerts(state: WatchResponse) -> Iterable[Text]:
@@ -123,27 +155,13 @@ def _alerts(state: WatchResponse) -> Iterable[Text]:
         yield Text(f"and {more} (tenantpool status)", "bold")
 
 
-def _bar(database: DatabaseState) -> Text:
-    """How full a database is."""
-    capacity = max(1, database.capacity)
-    in_use = round(_BAR * database.slots["in use"] / capacity)
-    used = max(in_use, round(_BAR * database.used / capacity))
-    text = Text(no_wrap=True, overflow="ellipsis")
-    text.append(f"{database.name}  ", "bold")
-    text.append("█" * in_use, STYLES.get(database.status, ""))
-    text.append("▒" * (used - in_use) + "·" * (_BAR - used))
-    text.append(
-        f"  {database.slots['in use']} in use, {database.used} open of {database.capacity}, "
-        f"{database.waiting} waiting"
-    )
-    if database.breaker != "closed":
-        text.append(f"  breaker {database.breaker}", STYLES["critical"])
-    return text
+def _typed(view: View) -> Text:
+    return Text.assemble(("filter: ", "bold"), view.contains, ("▏", "blink"))
 
 
 def _foot(view: View, news: News, state: WatchResponse) -> Text:
     if view.is_typing:
-        return Text.assemble(("filter: ", "bold"), view.contains, ("▏", "blink"))
+        return _typed(view)
     if problem := _problem(news):
         return problem
     text = Text(no_wrap=True, overflow="ellipsis")

@@ -14,9 +14,11 @@ from rich.live import Live
 
 from tenantpool.cli.connection import Admin
 from tenantpool.cli.top.feed import Feed
+from tenantpool.cli.top.inquiry import Inquiry
 from tenantpool.cli.top.keys import Keyboard
 from tenantpool.cli.top.paint import picture
 from tenantpool.cli.top.view import View
+from tenantpool.v1.admin_service_pb2 import WatchResponse
 
 
 def run(admin: Admin, view: View, interval: float) -> None:
@@ -29,18 +31,23 @@ def run(admin: Admin, view: View, interval: float) -> None:
         suppress(KeyboardInterrupt, EOFError),
         Keyboard(sys.stdin.fileno()) as keyboard,
         Feed(admin, view.question, interval, lambda: _ring(ring)) as feed,
+        Inquiry(admin, lambda: _ring(ring)) as inquiry,
         Live(console=console, screen=True, auto_refresh=False) as live,
     ):
         while not view.is_over:
-            live.update(picture(view, feed.news, admin.target.name), refresh=True)
+            shown = picture(view, feed.news, inquiry.told, admin.target.name)
+            live.update(shown, refresh=True)
             ready, _, _ = select.select([keyboard.fd, heard], [], [])
             if heard in ready:
                 os.read(heard, 1024)
             if keyboard.fd in ready:
+                state = feed.news.state or WatchResponse()
+                names = [tenant.name for tenant in state.tenants]
+                databases = [database.name for database in state.databases]
                 for key in keyboard.read():
-                    state = feed.news.state
-                    view.press(key, [t.name for t in state.tenants] if state is not None else [])
+                    view.press(key, names, databases)
                 feed.ask(view.question)
+                inquiry.ask(view.topic)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from tenantpool.cli.findings import Ranking
 from tenantpool.cli.top.keys import (
     BACKSPACE,
     DOWN,
@@ -23,6 +24,8 @@ MOST: Final = 200
 """Tenants that are asked for at a time."""
 
 _PAGE = 10
+_FAR = 10_000
+"""More lines than there are."""
 
 
 class Order(StrEnum):
@@ -45,6 +48,14 @@ ORDER_KEYS: Final = {
     "n": Order.NAME,
 }
 
+RANKING_KEYS: Final = {
+    "l": Ranking.LATEST,
+    "t": Ranking.TIMES,
+    "o": Ranking.LONGEST,
+    "i": Ranking.KIND,
+    "n": Ranking.TENANT,
+}
+
 _MOVES: Final = {
     UP: -1,
     "k": -1,
@@ -53,10 +64,10 @@ _MOVES: Final = {
     PAGE_UP: -_PAGE,
     PAGE_DOWN: _PAGE,
     " ": _PAGE,
-    HOME: -MOST,
-    "g": -MOST,
-    END: MOST,
-    "G": MOST,
+    HOME: -_FAR,
+    "g": -_FAR,
+    END: _FAR,
+    "G": _FAR,
 }
 
 
@@ -69,18 +80,32 @@ class Question(NamedTuple):
     """Whose page is open; empty: none."""
 
 
+class Topic(NamedTuple):
+    """What it is asked beside that, because a page of it is open."""
+
+    database: str = ""
+    """Whose activity; empty: findings are asked for."""
+    ranking: Ranking = Ranking.LATEST
+    contains: str = ""
+
+
 @dataclass
 class View:
-    """The list of tenants, or the page of one."""
+    """The list of tenants; the page of one, of a database, or of the findings."""
 
     order: Order = Order.LOAD
     contains: str = ""
     selected: str = ""
     """The tenant that the cursor is on."""
     tenant: str = ""
-    """Whose page is open; empty: the list is shown."""
+    """Whose page is open; empty: none."""
+    database: str = ""
+    """Whose page is open; empty: none."""
+    lists_findings: bool = False
+    """Their page is open."""
+    ranking: Ranking = Ranking.LATEST
     offset: int = 0
-    """Lines of that page that have been scrolled away."""
+    """Lines of the page that have been scrolled away."""
     is_typing: bool = False
     """What is typed goes into the filter."""
     helps: bool = False
@@ -91,16 +116,32 @@ class View:
         """What has to be asked to show this."""
         return Question(self.order, self.contains, self.tenant)
 
-    def press(self, key: str, names: Sequence[str]) -> None:
-        """Act on *key*, with the tenants *names* in the list."""
+    @property
+    def topic(self) -> Topic | None:
+        """What has to be asked beside that; None: nothing."""
+        if self.database:
+            return Topic(self.database)
+        return Topic("", self.ranking, self.contains) if self.lists_findings else None
+
+    @property
+    def is_on_page(self) -> bool:
+        """Whether a page is open, not the list."""
+        return bool(self.tenant or self.database or self.lists_findings)
+
+    def press(self, key: str, names: Sequence[str], databases: Sequence[str] = ()) -> None:
+        """Act on *key*, with the tenants *names* in the list and the *databases* above it."""
         if self.is_typing:
             self._type(key)
         elif self.helps:
             self.helps = False
         elif key == "?":
             self.helps = True
-        elif self.tenant:
-            self._press_on_page(key)
+        elif self.is_on_page:
+            self._press_on_page(key, databases)
+        elif key == "d" and databases:
+            self.database = databases[0]
+        elif key == "f":
+            self.lists_findings = True
         else:
             self._press_on_list(key, names)
 
@@ -118,9 +159,15 @@ class View:
         elif len(key) == 1 and key.isprintable():
             self.contains += key
 
-    def _press_on_page(self, key: str) -> None:
+    def _press_on_page(self, key: str, databases: Sequence[str]) -> None:
         if key in ("q", ESCAPE, BACKSPACE):
-            self.tenant, self.offset = "", 0
+            self.tenant, self.database, self.lists_findings, self.offset = "", "", False, 0
+        elif key == "d" and self.database:
+            self.database, self.offset = _after(self.database, databases), 0
+        elif key == "/" and self.lists_findings:
+            self.is_typing, self.offset = True, 0
+        elif key in RANKING_KEYS and self.lists_findings:
+            self.ranking, self.offset = RANKING_KEYS[key], 0
         elif move := _MOVES.get(key):
             self.offset = max(0, self.offset + move)
 
@@ -137,3 +184,10 @@ class View:
             self.tenant = self.selected = names[self.cursor(names)]
         elif names and (move := _MOVES.get(key)):
             self.selected = names[min(max(0, self.cursor(names) + move), len(names) - 1)]
+
+
+def _after(name: str, names: Sequence[str]) -> str:
+    """The one that comes after *name*; after the last the first; *name* if there are none."""
+    if name not in names:
+        return names[0] if names else name
+    return names[(names.index(name) + 1) % len(names)]
