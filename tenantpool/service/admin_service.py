@@ -115,7 +115,7 @@ class AdminService(AdminServiceServicer):
                 raise BadRequest(f"{problem}: name one of {', '.join(sorted(shells))}")
             return activity_view(await self._activity.look(shell))
 
-        return await self._calls.administer("GetActivity", context, work)
+        return await self._calls.administer(context, work)
 
     async def ListFindings(
         self, request: pb.ListFindingsRequest, context: Context
@@ -125,7 +125,7 @@ class AdminService(AdminServiceServicer):
         async def work(_: Identity) -> pb.ListFindingsResponse:
             return await findings_page(self._desk.findings.findings(), request)
 
-        return await self._calls.administer("ListFindings", context, work)
+        return await self._calls.administer(context, work)
 
     async def ListLeases(
         self, request: pb.ListLeasesRequest, context: Context

@@ -104,7 +104,9 @@ def test_one_libpq_object_serves_tenants_of_other_databases_and_roles(
     for tenant in "acdadc":
         with client.connection(tenant) as conn:
             query = "select current_database(), session_user, current_setting('timezone')"
-            dbname, user, timezone = (conn.execute(query)).fetchone() or ()
+            row = (conn.execute(query)).fetchone()
+            assert row is not None
+            dbname, user, timezone = row
             assert (user == role) == (tenant == "d")
             assert conn.info.dbname == conn.info.get_parameters()["dbname"] == dbname
             assert conn.info.user.startswith(f"{tenant}/")
