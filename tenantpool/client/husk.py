@@ -85,9 +85,9 @@ class Husk:
         self.conn = conn = dress.wrap(self.pgconn)
         _ = conn.adapters  # made on first use, which is when the holder waits: now nobody does
 
-    def adopt(self, tenant: str, dbname: str, parameters: Mapping[str, bytes]) -> None:
-        """The next session is of another *tenant*: these *parameters* of it are not as before."""
-        self.tenant, self.dbname = tenant, dbname
+    def adopt(self, dbname: str, parameters: Mapping[str, bytes]) -> None:
+        """The next session is in *dbname*, and these *parameters* of it are not as before."""
+        self.dbname = dbname
         told = {name.encode(): value for name, value in parameters.items()}
         self._parameters |= {name: told[name] for name in self._parameters.keys() & told.keys()}
         if told:

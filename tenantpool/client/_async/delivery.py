@@ -63,9 +63,9 @@ def _fill(session: AsyncSession, tenant: str, lease: Lease, fd: int, husk: Husk 
         if fd >= 0:
             os.close(fd)
         raise ServiceUnavailable(f"{tenant}: the lease came without its connection")
-    way = lease.hand_off
-    if way.dbname:
-        husk.adopt(tenant, way.dbname, way.parameters)
+    husk.tenant = tenant
+    if (way := lease.hand_off).dbname:
+        husk.adopt(way.dbname, way.parameters)
     husk.put(fd)
     return Grant(session.shelf, tenant, lease, husk.conn, fd, husk)
 
