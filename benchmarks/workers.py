@@ -52,7 +52,7 @@ class Size:
 
 
 SIZES = {
-    Effort.FULL: Size(processes=64, tenants=200, capacity=50, rounds=3, seconds=3.0, warmup=2.0),
+    Effort.FULL: Size(processes=64, tenants=200, capacity=50, rounds=3, seconds=4.0, warmup=4.0),
     Effort.QUICK: Size(processes=64, tenants=200, capacity=50, rounds=1, seconds=2.0, warmup=1.0),
     Effort.TINY: Size(processes=3, tenants=4, capacity=3, rounds=1, seconds=0.3, warmup=0.2),
 }
