@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
+import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import hypothesis
@@ -18,6 +19,9 @@ from tests.support.servers import Servers, wanted_versions
 
 # The tests start processes while gRPC is at work, and gRPC's handlers of forks may crash the child.
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
+
+# A shell lets what it starts in the background ignore this, and so would all that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 keep_files_in_memory()
 
