@@ -344,11 +344,11 @@ class Books:
         """Put *tenant* where it belongs, after anything that its rank depends on has changed."""
         if tenant.abroad or self.held_up:
             self._note_held_up(tenant)
-        if not tenant.wants:
+        rank = tenant.rank()
+        if rank is None:
             tenant.pool.ranking.discard(tenant)
             self.ranking.discard(tenant)
             return
-        rank = tenant.rank()
         tenant.pool.ranking.put(tenant, rank)
         if tenant.needs:
             self.ranking.put(tenant, rank)
@@ -356,7 +356,7 @@ class Books:
             self.ranking.discard(tenant)
 
     def _note_held_up(self, tenant: Tenant) -> None:
-        if tenant.queue and tenant.abroad and not tenant.wants:
+        if tenant.queue and tenant.abroad and tenant.rank() is None:
             self.held_up[tenant] = None
         else:
             self.held_up.pop(tenant, None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import inf
 from typing import TYPE_CHECKING
 
 from .bucket import TokenBucket
@@ -158,27 +157,23 @@ class Tenant:
         return not (self.in_use or self.pending or self.queue or self.abroad)
 
     @property
-    def wants(self) -> bool:
-        """Has a waiter that may have a connection of its own pool."""
-        return bool(self.queue) and self.in_use < self.ceiling
-
-    @property
     def needs(self) -> bool:
         """Has a waiter for whom no slot is on its way yet, and may have one."""
         return len(self.queue) > self.pending and self.claim < self.ceiling
 
-    def rank(self) -> Rank:
-        """Who goes first, smallest first (rule 4).
+    def rank(self) -> Rank | None:
+        """Who goes first, smallest first (rule 4). None: nobody waits who may have a connection.
 
         Below the guarantee, then below the cap, then overflow. Among equals, who claims fewer
         slots per unit of weight. Parts of a unit do not count: there, and wherever more tenants
         wait than there are slots, it is the least slot time per weight, then the longest wait.
         """
+        head = self.queue.best()
+        if head is None or self.in_use >= self.ceiling:
+            return None
         claim, limits = self.in_use + self.pending, self.limits
         if claim < limits.guarantee:
             standing = BELOW_GUARANTEE
         else:
             standing = BELOW_CAP if claim < self.cap else OVERFLOW
-        head = self.queue.best()
-        since = head.since if head is not None else inf
-        return standing, claim // limits.weight, self.service, since
+        return standing, claim // limits.weight, self.service, head.since

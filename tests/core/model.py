@@ -293,7 +293,7 @@ class Model:
 
     def _check_nobody_waits_in_vain(self, tenant: Tenant) -> None:
         db, pool = self.db, tenant.pool
-        outranked = any(t.rank()[STANDING] != OVERFLOW for t in db.ranking)
+        outranked = any(_standing(t) != OVERFLOW for t in db.ranking)
         if tenant.in_use < tenant.cap:
             assert not pool.idle, "waits beside an idle connection"
         elif tenant in db.ranking and not outranked:
@@ -303,7 +303,7 @@ class Model:
                 assert not self._is_shut(breaker), "waits behind an open breaker"
         if tenant in db.ranking and self._may_connect(pool):
             assert db.used >= db.limits.capacity, "waits beside spare capacity"
-            if tenant.rank()[STANDING] != OVERFLOW:
+            if _standing(tenant) != OVERFLOW:
                 assert not self._victims(tenant), "waits beside a connection it could evict"
 
     def _may_connect(self, pool: Pool) -> bool:
@@ -312,9 +312,16 @@ class Model:
         return breakers_allow and db.connecting < db.limits.connect_concurrency
 
     def _victims(self, tenant: Tenant) -> list[Slot]:
-        urgent = tenant.rank()[STANDING] == BELOW_GUARANTEE
+        urgent = _standing(tenant) == BELOW_GUARANTEE
         age = -inf if urgent else self.db.limits.min_connection_age
         return [slot for slot in self.in_state(IDLE) if slot.opened_at + age <= self.now]
 
     def _is_shut(self, breaker: Breaker) -> bool:
         return breaker.state == OPEN and self.now < breaker.retry_at
+
+
+def _standing(tenant: Tenant) -> float:
+    """Of a tenant that waits, and may have a connection."""
+    rank = tenant.rank()
+    assert rank is not None
+    return rank[STANDING]
