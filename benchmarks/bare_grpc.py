@@ -16,8 +16,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import grpc
+
 from benchmarks.served import ROOT, Served
 from tenantpool.v1.lease_pb2 import AcquireLeaseResponse, HandOffWay, Lease, ReleaseLeaseResponse
+from tenantpool.v1.lease_service_pb2_grpc import (
+    LeaseServiceServicer,
+    add_LeaseServiceServicer_to_server,
+)
 from tenantpool.v1.session_pb2 import SessionRequest, SessionResponse
 
 _EXPERIMENTS = "-event_engine_listener"
@@ -56,15 +62,12 @@ def _wait(process: subprocess.Popen[bytes], path: Path) -> None:
 # -- the process -----------------------------------------------------------------------------------
 
 
-class _Service:
+class _Service(LeaseServiceServicer):
     async def AcquireLease(self, request: object, context: object) -> AcquireLeaseResponse:
         return _ACQUIRED
 
     async def ReleaseLease(self, request: object, context: object) -> ReleaseLeaseResponse:
         return _RELEASED
-
-    async def RenewLeases(self, request: object, context: object) -> None:
-        raise NotImplementedError
 
     async def Session(self, requests: AsyncIterator[SessionRequest], context: Any) -> None:
         write: Callable[[SessionResponse], Any] = context.write
@@ -74,10 +77,6 @@ class _Service:
 
 
 async def _serve(address: str) -> None:
-    import grpc
-
-    from tenantpool.v1.lease_service_pb2_grpc import add_LeaseServiceServicer_to_server
-
     server = grpc.aio.server()
     add_LeaseServiceServicer_to_server(_Service(), server)  # type: ignore[no-untyped-call]
     server.add_insecure_port(address)

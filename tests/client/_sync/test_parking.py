@@ -110,6 +110,16 @@ def test_a_recall_takes_back_all_the_first_first(parking: Client, fake: FakeServ
     assert parking.stats().recalls == 1
 
 
+def test_a_lease_that_is_used_again_says_who_it_is(parking: Client, fake: FakeService):
+    use(parking)
+    fake.notify(recall=Recall())
+    wait_until(lambda: parking.stats().husks == 1)
+    for reused in (0, 1):  # in the husk of the lease before, whose id libpq still knows
+        with parking.connection("a") as conn:
+            assert conn.info.user == next(iter(fake.loans))
+        assert parking.stats().reused == reused
+
+
 def test_a_recall_may_be_of_one_tenant(parking: Client, fake: FakeService):
     use(parking, "a")
     use(parking, "b")

@@ -297,3 +297,18 @@ def test_the_section_has_the_values_of_the_options(postgres: EmbeddedPostgres):
     with pytest.raises(ConfigError, match=r"insight\.repeats"):
         make_settings(postgres, {}, sections={"insight": {"repeats": 1}})
     assert not Settings(databases={"main": {"conninfo": "host=db"}}).insight.enabled
+
+
+@on_latest
+async def test_after_a_change_of_the_rules_what_is_found_goes_by_the_new_ones(
+    postgres: EmbeddedPostgres, database: str, open_manager: OpenManager
+):
+    def rules(slow: float) -> Settings:
+        section = {"insight": {"enabled": True, "slow": slow, "log_interval": 0}}
+        return make_settings(postgres, {"a": {"dbname": database}}, sections=section)
+
+    manager = await open_manager(rules(30))
+    await manager.execute("a", "select 1")
+    await manager.apply(rules(ALWAYS))
+    await manager.execute("a", "select 2")
+    assert found(manager, "slow statement")
